@@ -1,0 +1,13 @@
+DROP TABLE audit_events;
+DROP TABLE sign_in_failures;
+DROP TABLE revoked_access_tokens;
+DROP TABLE token_families;
+DROP TABLE authorization_codes;
+DROP TABLE browser_sessions;
+DROP TABLE consents;
+DROP TABLE scopes;
+DROP TABLE clients;
+DROP TABLE users;
+DROP TABLE signing_keys;
+DROP TABLE token_keys;
+DROP TABLE meta;

@@ -1,0 +1,83 @@
+//! Every key that a running server uses, in one place.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::root_secret::{RootSecret, Sealer};
+use super::signing::{Algorithm, SigningKey};
+use super::tokens::{CallerHasher, TokenKeys};
+
+/// The keys of one node. Clones share them; [`Keyring::replace`] reaches them all.
+#[derive(Clone)]
+pub struct Keyring {
+    fixed: Arc<Fixed>,
+    stored: Arc<RwLock<Arc<StoredKeys>>>,
+}
+
+/// What is derived from the root secret, and stays.
+struct Fixed {
+    forms: Sealer,
+    callers: CallerHasher,
+    cookies: [u8; 64],
+}
+
+/// What stands in the database, sealed under the root secret.
+pub struct StoredKeys {
+    /// The token secrets.
+    pub tokens: TokenKeys,
+    /// The signing keys, those that sign first.
+    pub signing: Vec<SigningKey>,
+}
+
+impl Keyring {
+    /// The keys of this root secret and this database.
+    pub fn new(root: &RootSecret, stored: StoredKeys) -> Self {
+        let cookies = root.derive::<64>("session cookies");
+        Self {
+            fixed: Arc::new(Fixed {
+                forms: root.sealer("forms"),
+                callers: CallerHasher::new(&*root.derive::<32>("callers")),
+                cookies: *cookies,
+            }),
+            stored: Arc::new(RwLock::new(Arc::new(stored))),
+        }
+    }
+
+    /// The key that seals the sign-in's parameters and the CSRF cookie.
+    pub fn forms(&self) -> &Sealer {
+        &self.fixed.forms
+    }
+
+    /// The key that hashes callers and throttle keys.
+    pub fn callers(&self) -> &CallerHasher {
+        &self.fixed.callers
+    }
+
+    /// The key of the session cookie: 64 bytes.
+    pub fn cookies(&self) -> &[u8; 64] {
+        &self.fixed.cookies
+    }
+
+    /// The token and signing keys as they are now.
+    pub fn stored(&self) -> Arc<StoredKeys> {
+        Arc::clone(&self.stored.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts newly read keys in force.
+    pub fn replace(&self, stored: StoredKeys) {
+        *self.stored.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(stored);
+    }
+}
+
+impl StoredKeys {
+    /// The key that signs with this algorithm.
+    pub fn signer(&self, algorithm: Algorithm) -> Option<&SigningKey> {
+        self.signing.iter().find(|key| key.algorithm == algorithm)
+    }
+
+    /// The public halves of all (RFC 7517 section 5).
+    pub fn jwks(&self) -> serde_json::Value {
+        serde_json::json!({
+            "keys": self.signing.iter().map(|key| key.public.clone()).collect::<Vec<_>>()
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! What a person allowed an app, and when they must be asked.
+
+use super::scope::Scope;
+use super::time::Timestamp;
+
+/// What a person allowed an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// The scope they allowed.
+    pub scope: Scope,
+    /// When they first allowed the app something.
+    pub granted_at: Timestamp,
+    /// When they last did.
+    pub updated_at: Timestamp,
+}
+
+/// Whether the person must be asked before `requested` is granted: when anything of it was
+/// not allowed before.
+pub fn must_ask(remembered: Option<&Consent>, requested: &Scope, skip_consent: bool) -> bool {
+    if skip_consent {
+        return false;
+    }
+    remembered.is_none_or(|consent| !requested.is_subset_of(&consent.scope))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_something_new_is_asked_again() {
+        let at = Timestamp::default();
+        let consent =
+            Consent { scope: "openid email".parse().unwrap(), granted_at: at, updated_at: at };
+        let ask = |scope: &str| must_ask(Some(&consent), &scope.parse().unwrap(), false);
+        assert!(!ask("openid"));
+        assert!(!ask("email openid"));
+        assert!(ask("openid profile"));
+        assert!(must_ask(None, &Scope::empty(), false));
+        assert!(!must_ask(None, &Scope::empty(), true));
+    }
+}

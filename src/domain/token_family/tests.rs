@@ -1,0 +1,288 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const W: Duration = Duration::from_secs(30);
+const HOME: CallerId = CallerId::from_bytes(*b"home....");
+const WORK: CallerId = CallerId::from_bytes(*b"work....");
+const STRANGER: CallerId = CallerId::from_bytes(*b"stranger");
+
+fn policy() -> Policy {
+    Policy { rotation: Rotation::Resumable, retry_window: W, current_key: KeyId(1), recovery: None }
+}
+
+fn lifetime() -> Lifetime {
+    Lifetime { idle: Duration::from_secs(3600), ends_at: Some(at(100_000)) }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+fn first() -> Chain {
+    Chain {
+        generation: 1,
+        key: KeyId(1),
+        issued_at: at(0),
+        given_at: at(0),
+        given_to: HOME,
+        parent: None,
+        known: vec![],
+        written_at: at(0),
+    }
+}
+
+fn token(chain: &Chain) -> Presented {
+    Presented { generation: chain.generation, key: chain.key, issued_at: chain.issued_at }
+}
+
+fn old(generation: u64) -> Presented {
+    Presented { generation, key: KeyId(1), issued_at: at(0) }
+}
+
+fn from(id: CallerId) -> Presenter {
+    Presenter { id, proven: false }
+}
+
+fn ask(chain: &Chain, presented: Presented, presenter: Presenter, seconds: i64) -> Decision {
+    decide(chain, Status::Live, lifetime(), presented, presenter, at(seconds), &policy())
+}
+
+fn given(decision: Decision) -> (Given, Chain) {
+    match decision {
+        Decision::Give { how, chain } => (how, chain),
+        other => panic!("expected an answer, got {other:?}"),
+    }
+}
+
+/// A chain at generation `n`, refreshed by HOME once a minute.
+fn at_generation(n: u64) -> Chain {
+    let mut chain = first();
+    while chain.generation < n {
+        let seconds = i64::try_from(chain.generation).unwrap() * 60;
+        chain = given(ask(&chain, token(&chain), from(HOME), seconds)).1;
+    }
+    chain
+}
+
+#[test]
+fn the_newest_token_rotates() {
+    let (how, chain) = given(ask(&first(), token(&first()), from(HOME), 60));
+    assert_eq!(how, Given::Rotated { new_caller: false });
+    assert_eq!(chain.generation, 2);
+    assert_eq!(chain.parent.map(|p| p.generation), Some(1));
+    assert_eq!(chain.issued_at, at(60));
+}
+
+#[test]
+fn the_same_caller_gets_the_same_answer_again_within_the_window() {
+    let chain = at_generation(3);
+    let (how, again) = given(ask(&chain, old(2), from(HOME), 150));
+    assert_eq!(how, Given::Retried);
+    assert_eq!((again.generation, again.issued_at), (chain.generation, chain.issued_at));
+    assert_eq!(again.given_at, at(150), "and the window starts anew");
+}
+
+#[test]
+fn after_the_window_the_answer_is_reissued_and_the_one_between_is_dead() {
+    let chain = at_generation(3);
+    let (how, reissued) = given(ask(&chain, old(2), from(HOME), 151));
+    assert_eq!(how, Given::Reissued { alarm: false });
+    assert_eq!((reissued.generation, reissued.parent), (4, chain.parent));
+    assert_eq!(ask(&reissued, old(3), from(HOME), 152), Decision::Reuse);
+}
+
+#[test]
+fn a_stranger_inside_the_window_splits_from_the_holder_and_raises_the_alarm() {
+    // The stranger was first: it spent the token, and the holder comes after.
+    let chain = at_generation(3);
+    let (_, stolen) = given(ask(&chain, token(&chain), from(STRANGER), 200));
+    let (how, split) = given(ask(&stolen, old(3), from(HOME), 205));
+    assert_eq!(how, Given::Reissued { alarm: true });
+    assert_eq!(ask(&split, token(&stolen), from(STRANGER), 210), Decision::Reuse);
+}
+
+#[test]
+fn two_known_callers_may_retry_for_each_other() {
+    let chain = at_generation(3);
+    let (_, chain) = given(ask(&chain, token(&chain), from(WORK), 200));
+    let (_, chain) = given(ask(&chain, token(&chain), from(HOME), 260));
+    let (_, chain) = given(ask(&chain, token(&chain), from(WORK), 320));
+    let (how, _) = given(ask(&chain, old(5), from(HOME), 325));
+    assert_eq!(how, Given::Retried);
+}
+
+#[test]
+fn an_authenticated_client_may_retry_from_anywhere() {
+    let chain = at_generation(3);
+    let anywhere = Presenter { id: STRANGER, proven: true };
+    assert_eq!(given(ask(&chain, old(2), anywhere, 130)).0, Given::Retried);
+}
+
+#[test]
+fn one_before_the_parent_is_late_within_the_window_and_reuse_after() {
+    let chain = at_generation(3);
+    // Generation 2 was last given out at 60 s.
+    assert_eq!(ask(&chain, old(1), from(HOME), 90), Decision::Late);
+    assert_eq!(ask(&chain, old(1), from(HOME), 121), Decision::Reuse);
+}
+
+#[test]
+fn strict_takes_every_second_use_for_reuse() {
+    let chain = at_generation(3);
+    let strict = Policy { rotation: Rotation::Strict, ..policy() };
+    for generation in [1, 2] {
+        let answer = decide(
+            &chain,
+            Status::Live,
+            lifetime(),
+            old(generation),
+            from(HOME),
+            chain.given_at,
+            &strict,
+        );
+        assert_eq!(answer, Decision::Reuse, "generation {generation}");
+    }
+}
+
+#[test]
+fn sender_constrained_answers_a_spent_token_only_with_proof() {
+    let chain = at_generation(3);
+    let bound = Policy { rotation: Rotation::SenderConstrained, ..policy() };
+    let answer = |presenter| {
+        decide(&chain, Status::Live, lifetime(), old(2), presenter, at(130), &bound)
+    };
+    assert_eq!(answer(from(HOME)), Decision::Reuse);
+    assert_eq!(given(answer(Presenter { id: HOME, proven: true })).0, Given::Retried);
+}
+
+#[test]
+fn a_token_ahead_of_the_row_is_adopted_when_it_is_newer_than_the_row() {
+    let chain = at_generation(3);
+    for distance in [1, 2] {
+        let newer =
+            Presented { generation: 3 + distance, key: KeyId(1), issued_at: at(300) };
+        let (how, adopted) = given(ask(&chain, newer, from(HOME), 400));
+        assert_eq!(how, Given::Adopted);
+        assert_eq!(adopted.generation, 4 + distance);
+        assert_eq!(adopted.parent.map(|p| p.generation), Some(3 + distance));
+    }
+    let older = Presented { generation: 4, key: KeyId(1), issued_at: chain.written_at };
+    assert_eq!(ask(&chain, older, from(HOME), 400), Decision::Reuse);
+    let far = Presented { generation: 6, key: KeyId(1), issued_at: at(300) };
+    assert_eq!(ask(&chain, far, from(HOME), 400), Decision::Reuse);
+    let recovery = Policy { recovery: Some((at(250), at(350))), ..policy() };
+    let recovered =
+        decide(&chain, Status::Live, lifetime(), far, from(HOME), at(400), &recovery);
+    assert_eq!(given(recovered).0, Given::Adopted);
+}
+
+#[test]
+fn a_token_under_a_replaced_key_changes_nothing() {
+    let chain = at_generation(3);
+    for generation in [2, 3] {
+        let forged = Presented { generation, key: KeyId(9), issued_at: at(300) };
+        assert_eq!(ask(&chain, forged, from(HOME), 130), Decision::Refuse(Refusal::WrongKey));
+    }
+    let forged = Presented { generation: 4, key: KeyId(9), issued_at: at(300) };
+    assert_eq!(ask(&chain, forged, from(HOME), 400), Decision::Refuse(Refusal::WrongKey));
+}
+
+#[test]
+fn an_ended_family_says_what_ended_it() {
+    let chain = at_generation(3);
+    let ended = Status::Ended { at: at(125), cause: EndCause::Admin };
+    let answer =
+        decide(&chain, ended, lifetime(), token(&chain), from(HOME), at(130), &policy());
+    assert_eq!(answer, Decision::Refuse(Refusal::Ended(at(125), EndCause::Admin)));
+}
+
+#[test]
+fn both_ends_come_by_themselves_and_rotation_moves_only_the_idle_one() {
+    let chain = at_generation(3);
+    assert_eq!(
+        ask(&chain, token(&chain), from(HOME), 120 + 3600),
+        Decision::Refuse(Refusal::Expired(Expiry::Unused))
+    );
+    assert_eq!(
+        ask(&chain, token(&chain), from(HOME), 100_000),
+        Decision::Refuse(Refusal::Expired(Expiry::ReachedEnd))
+    );
+    assert_eq!(lifetime().next_end(at(99_000)), at(100_000));
+}
+
+#[test]
+fn the_list_of_known_callers_stays_short() {
+    let mut chain = first();
+    for n in 0..40u8 {
+        let caller = CallerId::from_bytes([n; 8]);
+        chain = given(ask(&chain, token(&chain), from(caller), 60 * i64::from(n))).1;
+    }
+    assert_eq!(chain.known.len(), MAX_KNOWN_CALLERS);
+}
+
+fn any_caller() -> impl Strategy<Value = CallerId> {
+    prop_oneof![Just(HOME), Just(WORK), Just(STRANGER)]
+}
+
+fn any_instant() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![any::<i64>(), -200_000i64..200_000].prop_map(Timestamp::from_millis)
+}
+
+fn any_number() -> impl Strategy<Value = u64> {
+    prop_oneof![0u64..8, any::<u64>(), Just(u64::MAX)]
+}
+
+prop_compose! {
+    fn any_chain()(
+        generation in any_number(),
+        parent in any::<Option<(u64, u32)>>(),
+        instants in [any_instant(), any_instant(), any_instant(), any_instant()],
+        given_to in any_caller(),
+        known in prop::collection::vec(any_caller(), 0..3),
+    ) -> Chain {
+        Chain {
+            generation,
+            key: KeyId(1),
+            issued_at: instants[0],
+            given_at: instants[1],
+            given_to,
+            parent: parent.map(|(back, key)| Parent {
+                generation: generation.saturating_sub(1 + back % 4),
+                key: KeyId(key % 2),
+                given_at: instants[3],
+            }),
+            known,
+            written_at: instants[2],
+        }
+    }
+}
+
+proptest! {
+    /// No input and no clock makes the rule panic, and no answer moves a chain backwards.
+    #[test]
+    fn decide_is_total_and_never_goes_back(
+        chain in any_chain(),
+        generation in any_number(),
+        key in 0u32..2,
+        issued_at in any_instant(),
+        id in any_caller(),
+        proven in any::<bool>(),
+        now in any_instant(),
+        rotation in 0usize..3,
+    ) {
+        let policy = Policy { rotation: Rotation::ALL[rotation].0, ..policy() };
+        let presented = Presented { generation, key: KeyId(key), issued_at };
+        let answer = decide(
+            &chain, Status::Live, Lifetime { idle: W, ends_at: None }, presented,
+            Presenter { id, proven }, now, &policy,
+        );
+        if let Decision::Give { how, chain: new } = answer {
+            prop_assert!(new.generation >= chain.generation);
+            prop_assert!(new.written_at >= chain.written_at);
+            if chain.generation < u64::MAX {
+                prop_assert_eq!(how == Given::Retried, new.generation == chain.generation);
+            }
+        }
+    }
+}
