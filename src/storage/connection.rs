@@ -1,5 +1,7 @@
 //! One connection type for both databases, opened by the scheme of the URL.
 
+use std::time::{Duration, Instant};
+
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::r2d2::{ManageConnection, R2D2Connection};
@@ -7,16 +9,9 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection as _, ConnectionError};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::{Result, StorageError};
+pub use super::any_connection::{AnyConnection as Connection, MultiBackend};
 
-/// A connection to either database. Only storage knows what is in it.
-#[derive(diesel::MultiConnection)]
-pub enum Connection {
-    /// PostgreSQL 15 or later.
-    Postgres(PgConnection),
-    /// SQLite, bundled.
-    Sqlite(SqliteConnection),
-}
+use super::error::{Result, StorageError};
 
 /// Which database a URL names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +36,7 @@ impl Manager {
     ///
     /// # Errors
     /// When the URL has another scheme.
-    pub fn new(url: &SecretString, busy: std::time::Duration) -> Result<Self> {
+    pub fn new(url: &SecretString, busy: Duration) -> Result<Self> {
         let url = url.expose_secret();
         let (kind, target) = if let Some(path) = url.strip_prefix("sqlite://") {
             if path.is_empty() {
@@ -113,20 +108,46 @@ impl Manager {
     }
 }
 
+/// A pooled connection, and whether it may be stale.
+pub(super) struct Pooled {
+    connection: Connection,
+    suspect: bool,
+    used_at: Instant,
+}
+
+/// A connection that was used so lately is taken to be open still.
+const FRESH: Duration = Duration::from_secs(1);
+
+impl Pooled {
+    /// Runs work; after a failure of the connection it isn't used again.
+    pub(super) fn run<T>(&mut self, work: impl FnOnce(&mut Connection) -> Result<T>) -> Result<T> {
+        // Stays set when the work panics: the connection is in the middle of something.
+        self.suspect = true;
+        let done = work(&mut self.connection);
+        self.suspect = matches!(&done, Err(error) if error.poisons());
+        self.used_at = Instant::now();
+        done
+    }
+}
+
 impl ManageConnection for Manager {
-    type Connection = Connection;
+    type Connection = Pooled;
     type Error = ConnectionFault;
 
-    fn connect(&self) -> std::result::Result<Connection, ConnectionFault> {
-        self.establish().map_err(|error| ConnectionFault(error.to_string()))
+    fn connect(&self) -> std::result::Result<Pooled, ConnectionFault> {
+        let connection = self.establish().map_err(|error| ConnectionFault(error.to_string()))?;
+        Ok(Pooled { connection, suspect: false, used_at: Instant::now() })
     }
 
-    fn is_valid(&self, connection: &mut Connection) -> std::result::Result<(), ConnectionFault> {
-        connection.ping().map_err(|error| ConnectionFault(error.to_string()))
+    fn is_valid(&self, pooled: &mut Pooled) -> std::result::Result<(), ConnectionFault> {
+        if pooled.used_at.elapsed() < FRESH {
+            return Ok(());
+        }
+        pooled.connection.ping().map_err(|error| ConnectionFault(error.to_string()))
     }
 
-    fn has_broken(&self, connection: &mut Connection) -> bool {
-        std::thread::panicking() || connection.is_broken()
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        pooled.suspect || pooled.connection.is_broken()
     }
 }
 

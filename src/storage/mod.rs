@@ -1,1 +1,30 @@
-//! See the map in `lib.rs`.
+//! The only room that knows Diesel. [`Database`] takes work to a connection and brings the
+//! answer back; the aggregates beside it are free functions over a [`Connection`].
+
+mod any_connection;
+pub mod audit;
+pub mod authorization_codes;
+pub mod browser_sessions;
+pub mod clients;
+mod connection;
+pub mod consents;
+mod database;
+mod error;
+pub mod families;
+mod group_commit;
+mod job;
+pub mod keys;
+pub mod meta;
+mod migrations;
+pub mod prune;
+pub mod revoked_tokens;
+pub mod rotation;
+mod schema;
+pub mod scopes;
+pub mod throttle;
+pub mod users;
+
+pub use connection::{Connection, Kind};
+pub use database::{Database, Options};
+pub use error::{Result, StorageError};
+pub use migrations::Migration;

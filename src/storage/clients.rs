@@ -1,0 +1,203 @@
+//! Registered clients.
+
+use diesel::prelude::*;
+
+use super::connection::Connection;
+use super::error::{Result, StorageError};
+use super::families::{from_duration, to_duration};
+use super::schema::clients as c;
+use crate::domain::access_token::AccessTokenFormat;
+use crate::domain::client::{
+    AuthMethod, Client, ClientId, ClientMetadata, GrantType, RefreshPolicy,
+};
+use crate::domain::secret::HashedSecret;
+use crate::domain::time::Timestamp;
+use crate::domain::token_family::Rotation;
+
+#[derive(Queryable)]
+struct Row {
+    id: String,
+    name: String,
+    auth_method: String,
+    secret_hash: Option<Vec<u8>>,
+    redirect_uris: String,
+    post_logout_redirect_uris: String,
+    grants: String,
+    scope: String,
+    access_token_format: String,
+    rotation: String,
+    retry_window_ms: Option<i64>,
+    refresh_policy: String,
+    audience: String,
+    may_introspect: bool,
+    require_pkce: bool,
+    skip_consent: bool,
+    created_at: i64,
+}
+
+impl TryFrom<Row> for Client {
+    type Error = StorageError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let corrupt = |what: &str| StorageError::Corrupt(format!("client {}: {what}", row.id));
+        let grants = list_from_json(&row.grants)?
+            .iter()
+            .map(|name| GrantType::from_name(name).ok_or_else(|| corrupt("grant")))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            id: ClientId::parse(&row.id).map_err(|error| corrupt(&error))?,
+            created_at: Timestamp::from_millis(row.created_at),
+            secret: row
+                .secret_hash
+                .as_deref()
+                .map(|hash| HashedSecret::from_slice(hash).ok_or_else(|| corrupt("secret")))
+                .transpose()?,
+            metadata: ClientMetadata {
+                auth_method: AuthMethod::from_name(&row.auth_method)
+                    .ok_or_else(|| corrupt("authentication method"))?,
+                redirect_uris: list_from_json(&row.redirect_uris)?,
+                post_logout_redirect_uris: list_from_json(&row.post_logout_redirect_uris)?,
+                grants,
+                scope: row.scope.parse().map_err(|error: String| corrupt(&error))?,
+                access_token_format: AccessTokenFormat::from_name(&row.access_token_format)
+                    .ok_or_else(|| corrupt("access token format"))?,
+                rotation: Rotation::from_name(&row.rotation).ok_or_else(|| corrupt("rotation"))?,
+                retry_window: row.retry_window_ms.map(to_duration),
+                refresh_policy: RefreshPolicy::from_name(&row.refresh_policy)
+                    .ok_or_else(|| corrupt("refresh policy"))?,
+                audience: list_from_json(&row.audience)?,
+                may_introspect: row.may_introspect,
+                require_pkce: row.require_pkce,
+                skip_consent: row.skip_consent,
+                name: row.name,
+            },
+        })
+    }
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = super::schema::clients, treat_none_as_null = true)]
+struct Changes {
+    name: String,
+    auth_method: String,
+    redirect_uris: String,
+    post_logout_redirect_uris: String,
+    grants: String,
+    scope: String,
+    access_token_format: String,
+    rotation: String,
+    retry_window_ms: Option<i64>,
+    refresh_policy: String,
+    audience: String,
+    may_introspect: bool,
+    require_pkce: bool,
+    skip_consent: bool,
+}
+
+impl From<&ClientMetadata> for Changes {
+    fn from(metadata: &ClientMetadata) -> Self {
+        let grants: Vec<String> =
+            metadata.grants.iter().map(|grant| grant.name().to_owned()).collect();
+        Self {
+            name: metadata.name.clone(),
+            auth_method: metadata.auth_method.name().into(),
+            redirect_uris: list_to_json(&metadata.redirect_uris),
+            post_logout_redirect_uris: list_to_json(&metadata.post_logout_redirect_uris),
+            grants: list_to_json(&grants),
+            scope: metadata.scope.to_string(),
+            access_token_format: metadata.access_token_format.name().into(),
+            rotation: metadata.rotation.name().into(),
+            retry_window_ms: metadata.retry_window.map(from_duration),
+            refresh_policy: metadata.refresh_policy.name().into(),
+            audience: list_to_json(&metadata.audience),
+            may_introspect: metadata.may_introspect,
+            require_pkce: metadata.require_pkce,
+            skip_consent: metadata.skip_consent,
+        }
+    }
+}
+
+/// Adds a client; `Duplicate` when its id is taken.
+pub fn add(connection: &mut Connection, client: &Client) -> Result<()> {
+    let m = Changes::from(&client.metadata);
+    diesel::insert_into(c::table)
+        .values((
+            c::id.eq(client.id.as_str()),
+            c::name.eq(m.name),
+            c::auth_method.eq(m.auth_method),
+            c::secret_hash.eq(client.secret.map(|hash| hash.as_bytes().to_vec())),
+            c::redirect_uris.eq(m.redirect_uris),
+            c::post_logout_redirect_uris.eq(m.post_logout_redirect_uris),
+            c::grants.eq(m.grants),
+            c::scope.eq(m.scope),
+            c::access_token_format.eq(m.access_token_format),
+            c::rotation.eq(m.rotation),
+            c::retry_window_ms.eq(m.retry_window_ms),
+            c::refresh_policy.eq(m.refresh_policy),
+            c::audience.eq(m.audience),
+            c::may_introspect.eq(m.may_introspect),
+            c::require_pkce.eq(m.require_pkce),
+            c::skip_consent.eq(m.skip_consent),
+            c::created_at.eq(client.created_at.as_millis()),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// The client with this id.
+pub fn find(connection: &mut Connection, id: &ClientId) -> Result<Option<Client>> {
+    c::table
+        .filter(c::id.eq(id.as_str()))
+        .first::<Row>(connection)
+        .optional()?
+        .map(Client::try_from)
+        .transpose()
+}
+
+/// The clients with these ids, in no order.
+pub fn find_many(connection: &mut Connection, ids: &[ClientId]) -> Result<Vec<Client>> {
+    let ids: Vec<&str> = ids.iter().map(ClientId::as_str).collect();
+    clients(c::table.filter(c::id.eq_any(ids)).load::<Row>(connection)?)
+}
+
+/// All clients by name.
+pub fn list(connection: &mut Connection) -> Result<Vec<Client>> {
+    clients(c::table.order((c::name.asc(), c::id.asc())).load::<Row>(connection)?)
+}
+
+/// Changes what an administrator chose about a client. Whether it is there.
+pub fn update(connection: &mut Connection, id: &ClientId, metadata: &ClientMetadata) -> Result<bool> {
+    let rows = diesel::update(c::table.filter(c::id.eq(id.as_str())))
+        .set(Changes::from(metadata))
+        .execute(connection)?;
+    Ok(rows == 1)
+}
+
+/// Replaces a client's secret; none for a public one. Whether it is there.
+pub fn set_secret(
+    connection: &mut Connection,
+    id: &ClientId,
+    secret: Option<HashedSecret>,
+) -> Result<bool> {
+    let rows = diesel::update(c::table.filter(c::id.eq(id.as_str())))
+        .set(c::secret_hash.eq(secret.map(|hash| hash.as_bytes().to_vec())))
+        .execute(connection)?;
+    Ok(rows == 1)
+}
+
+/// Removes a client. Whether it was there.
+pub fn remove(connection: &mut Connection, id: &ClientId) -> Result<bool> {
+    Ok(diesel::delete(c::table.filter(c::id.eq(id.as_str()))).execute(connection)? == 1)
+}
+
+fn clients(rows: Vec<Row>) -> Result<Vec<Client>> {
+    rows.into_iter().map(Client::try_from).collect()
+}
+
+pub(super) fn list_to_json(list: &[String]) -> String {
+    serde_json::to_string(list).unwrap_or_else(|_| "[]".into())
+}
+
+pub(super) fn list_from_json(text: &str) -> Result<Vec<String>> {
+    serde_json::from_str(text).map_err(|error| StorageError::Corrupt(format!("a list: {error}")))
+}

@@ -1,0 +1,252 @@
+//! Takes work to a connection and brings the answer back, without blocking whoever asks.
+//!
+//! On SQLite reads run on a few read connections and every change goes to the one writer.
+//! On Postgres all of it runs on a pool. Queues are bounded: a full one is an answer.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use diesel::prelude::*;
+use diesel::r2d2::Pool;
+use diesel::sql_types::BigInt;
+use secrecy::SecretString;
+use tokio::sync::oneshot;
+
+use super::connection::{Connection, Kind, Manager};
+use super::error::{Result, StorageError};
+use super::group_commit;
+use super::job::{Job, Rotation, Task, Work};
+use super::migrations::{self, Migration};
+use super::rotation::{RotateCommand, RotateOutcome};
+use crate::domain::time::Timestamp;
+
+/// How a database is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `sqlite://PATH` or `postgres://…`
+    pub url: SecretString,
+    /// Connections of the pool; on SQLite, those that read.
+    pub connections: u32,
+    /// How long SQLite waits for another process, and a request for a connection.
+    pub busy: Duration,
+    /// How many changes may wait.
+    pub queue: usize,
+}
+
+/// A database. Clones share it; it is closed when the last one is dropped.
+#[derive(Clone)]
+pub struct Database {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    kind: Kind,
+    manager: Manager,
+    reads: Sender<Box<dyn Work>>,
+    changes: Sender<Job>,
+}
+
+impl Database {
+    /// Opens it and starts its threads. Doesn't migrate.
+    ///
+    /// # Errors
+    /// When the URL is none, or the database can't be reached.
+    pub fn open(options: &Options) -> Result<Self> {
+        let manager = Manager::new(&options.url, options.busy)?;
+        if let Some(folder) = manager.path().and_then(|path| path.parent())
+            && !folder.as_os_str().is_empty()
+        {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                StorageError::Unavailable(format!("{} can't be made: {error}", folder.display()))
+            })?;
+        }
+        // The first connection says what is wrong, in the database's own words.
+        let first = manager.open()?;
+        let size = options.connections.max(1);
+        let pool = Pool::builder()
+            .max_size(size)
+            .min_idle(Some(0))
+            .connection_timeout(options.busy)
+            .test_on_check_out(true)
+            .build_unchecked(manager.clone());
+
+        let (reads, read_jobs) = bounded::<Box<dyn Work>>(options.queue);
+        let (changes, change_jobs) = bounded::<Job>(options.queue);
+        for n in 0..size {
+            let (pool, jobs) = (pool.clone(), read_jobs.clone());
+            spawn(&format!("db-read-{n}"), move || read(&pool, &jobs))?;
+        }
+        match manager.kind() {
+            Kind::Sqlite => {
+                let manager = manager.clone();
+                spawn("db-write", move || group_commit::run(&manager, first, &change_jobs))?;
+            }
+            Kind::Postgres => {
+                drop(first);
+                for n in 0..size {
+                    let (pool, jobs) = (pool.clone(), change_jobs.clone());
+                    spawn(&format!("db-write-{n}"), move || change(&pool, &jobs))?;
+                }
+            }
+        }
+        Ok(Self { shared: Arc::new(Shared { kind: manager.kind(), manager, reads, changes }) })
+    }
+
+    /// Which database it is.
+    pub fn kind(&self) -> Kind {
+        self.shared.kind
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// What `work` says, or that the database can't answer now.
+    pub async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (task, answer) = Task::new(work);
+        send(&self.shared.reads, Box::new(task) as Box<dyn Work>)?;
+        wait(answer).await
+    }
+
+    /// Changes something, in one transaction. The answer comes after its commit. An error of
+    /// `work` rolls it back, so a refusal that must be written is an `Ok`.
+    ///
+    /// # Errors
+    /// What `work` says, or that the database can't answer now.
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (task, answer) = Task::new(work);
+        send(&self.shared.changes, Job::Write(Box::new(task)))?;
+        wait(answer).await
+    }
+
+    /// Refreshes a token family. The answer comes after its commit.
+    ///
+    /// # Errors
+    /// That the database can't answer now; a refusal is an `Ok`.
+    pub async fn rotate(&self, command: RotateCommand) -> Result<RotateOutcome> {
+        let (reply, answer) = oneshot::channel();
+        let rotation = Rotation { command, done: None, reply };
+        send(&self.shared.changes, Job::Rotate(Box::new(rotation)))?;
+        wait(answer).await
+    }
+
+    /// Whether it answers, within the time that a request would wait.
+    ///
+    /// # Errors
+    /// Why not; also when migrations wait.
+    pub async fn check(&self) -> Result<()> {
+        self.read(|connection| match waiting(connection)?.as_slice() {
+            [] => Ok(()),
+            names => Err(StorageError::Unmigrated(names.join(", "))),
+        })
+        .await
+    }
+
+    /// The database's own clock, where it has one that counts: on Postgres.
+    ///
+    /// # Errors
+    /// That it can't answer now.
+    pub async fn clock(&self) -> Result<Option<Timestamp>> {
+        match self.kind() {
+            Kind::Sqlite => Ok(None),
+            Kind::Postgres => self
+                .read(|connection| {
+                    let millis = diesel::select(diesel::dsl::sql::<BigInt>(
+                        "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+                    ))
+                    .get_result(connection)?;
+                    Ok(Some(Timestamp::from_millis(millis)))
+                })
+                .await,
+        }
+    }
+
+    /// All migrations and whether they were applied. Blocks; for the start of a process.
+    ///
+    /// # Errors
+    /// When the database is newer than the program, or can't answer.
+    pub fn migrations(&self) -> Result<Vec<Migration>> {
+        migrations::status(&mut self.shared.manager.open()?)
+    }
+
+    /// Applies the migrations that wait. Blocks; for the start of a process.
+    ///
+    /// # Errors
+    /// When the database is newer than the program, or can't answer.
+    pub fn migrate(&self) -> Result<Vec<String>> {
+        migrations::apply(&mut self.shared.manager.open()?)
+    }
+}
+
+fn waiting(connection: &mut Connection) -> Result<Vec<String>> {
+    Ok(migrations::status(connection)?
+        .into_iter()
+        .filter(|migration| !migration.applied)
+        .map(|migration| migration.name)
+        .collect())
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(|_| ())
+        .map_err(|error| StorageError::Unavailable(format!("no thread for {name}: {error}")))
+}
+
+fn send<T>(queue: &Sender<T>, job: T) -> Result<()> {
+    queue.try_send(job).map_err(|error| {
+        StorageError::Unavailable(match error {
+            TrySendError::Full(_) => "too many requests wait".into(),
+            TrySendError::Disconnected(_) => "it was closed".into(),
+        })
+    })
+}
+
+async fn wait<T>(answer: oneshot::Receiver<Result<T>>) -> Result<T> {
+    answer.await.unwrap_or_else(|_| Err(StorageError::Unavailable("the work broke off".into())))
+}
+
+/// Reads until all senders are gone.
+fn read(pool: &Pool<Manager>, jobs: &Receiver<Box<dyn Work>>) {
+    while let Ok(mut job) = jobs.recv() {
+        let end = match pool.get() {
+            Ok(mut pooled) => protected(|| pooled.run(|connection| job.run(connection))),
+            Err(error) => Err(StorageError::Unavailable(error.to_string())),
+        };
+        job.answer(end);
+    }
+}
+
+/// Changes Postgres until all senders are gone.
+fn change(pool: &Pool<Manager>, jobs: &Receiver<Job>) {
+    while let Ok(mut job) = jobs.recv() {
+        let end = match pool.get() {
+            Ok(mut pooled) => protected(|| {
+                pooled.run(|connection| match &mut job {
+                    // Its one statement is its transaction.
+                    Job::Rotate(_) => job.run(connection),
+                    Job::Write(_) => job.run_in_transaction(connection),
+                })
+            }),
+            Err(error) => Err(StorageError::Unavailable(error.to_string())),
+        };
+        job.answer(end);
+    }
+}
+
+/// A panic in one piece of work is that one's failure. The connection that it leaves in the
+/// middle of something is found broken by the pool and dropped.
+fn protected(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(StorageError::Unavailable("the work broke off".into())))
+}

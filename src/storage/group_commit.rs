@@ -1,0 +1,111 @@
+//! SQLite's one writer: it drains what waits into one transaction, commits once, and then
+//! answers them all. N waiting changes cost one fsync; a lone one commits at once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crossbeam_channel::Receiver;
+use diesel::connection::{AnsiTransactionManager, TransactionManager, TransactionManagerStatus};
+use diesel::sqlite::SqliteConnection;
+
+use super::connection::{Connection, Manager};
+use super::error::{Result, StorageError};
+use super::job::Job;
+
+/// How many changes share one commit at most.
+const LARGEST_BATCH: usize = 64;
+
+type Transactions = AnsiTransactionManager;
+
+/// Writes until all senders are gone.
+pub(super) fn run(manager: &Manager, first: Connection, jobs: &Receiver<Job>) {
+    let mut connection = Some(first);
+    while let Ok(job) = jobs.recv() {
+        let mut batch = vec![job];
+        batch.extend(jobs.try_iter().take(LARGEST_BATCH - 1));
+
+        let open = match connection.take() {
+            Some(open) => Ok(open),
+            None => manager.open(),
+        };
+        match open {
+            Ok(mut open) => {
+                if write(&mut open, batch) {
+                    connection = Some(open);
+                }
+            }
+            Err(error) => fail(batch, &error.to_string()),
+        }
+    }
+}
+
+/// Writes one batch and answers it. False when the connection must not be used again.
+fn write(connection: &mut Connection, mut batch: Vec<Job>) -> bool {
+    if let Err(error) = begin(connection) {
+        fail(batch, &error.to_string());
+        return false;
+    }
+    let mut ends: Vec<Result<()>> = Vec::with_capacity(batch.len());
+    for job in &mut batch {
+        let ran = catch_unwind(AssertUnwindSafe(|| job.run_in_transaction(connection)));
+        match ran {
+            Ok(Err(error)) if error.poisons() => {
+                // A full disk or an I/O error inside a savepoint rolls everything back, and
+                // what follows would commit by itself: nothing of this batch may count.
+                return give_up(connection, batch, &error.to_string());
+            }
+            Ok(end) => ends.push(end),
+            Err(_) => return give_up(connection, batch, "a change broke off"),
+        }
+    }
+    match commit(connection) {
+        Ok(()) => {
+            for (job, end) in batch.into_iter().zip(ends) {
+                job.answer(end);
+            }
+            true
+        }
+        Err(error) => give_up(connection, batch, &error.to_string()),
+    }
+}
+
+fn begin(connection: &mut Connection) -> Result<()> {
+    let sqlite = sqlite(connection)?;
+    Transactions::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?;
+    Ok(())
+}
+
+/// Commits, and makes sure that nothing is left open: a commit that only ended a savepoint
+/// would answer for what isn't on disk.
+fn commit(connection: &mut Connection) -> Result<()> {
+    let sqlite = sqlite(connection)?;
+    Transactions::commit_transaction(sqlite)?;
+    match Transactions::transaction_manager_status_mut(sqlite) {
+        TransactionManagerStatus::Valid(status) if status.transaction_depth().is_none() => {
+            Ok(())
+        }
+        _ => Err(StorageError::Unavailable("the transaction was left open".into())),
+    }
+}
+
+fn give_up(connection: &mut Connection, batch: Vec<Job>, cause: &str) -> bool {
+    tracing::error!(cause, changes = batch.len(), "a batch of changes was given up");
+    if let Ok(sqlite) = sqlite(connection) {
+        // Dropping the connection rolls back too; this frees the lock at once.
+        let _ = Transactions::rollback_transaction(sqlite);
+    }
+    fail(batch, cause);
+    false
+}
+
+fn fail(batch: Vec<Job>, cause: &str) {
+    for job in batch {
+        job.answer(Err(StorageError::Unavailable(cause.to_owned())));
+    }
+}
+
+fn sqlite(connection: &mut Connection) -> Result<&mut SqliteConnection> {
+    match connection {
+        Connection::Sqlite(sqlite) => Ok(sqlite),
+        Connection::Postgres(_) => Err(StorageError::Unavailable("not a SQLite connection".into())),
+    }
+}
