@@ -147,7 +147,10 @@ mod tests {
         for key in keys() {
             assert!(help.contains(&format!("  {} = {}", key.name, key.default)));
         }
-        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 100),
+            "{help}"
+        );
     }
 
     #[test]

@@ -16,8 +16,8 @@ use ipnet::IpNet;
 
 pub use docs::{help_text, manual};
 pub use error::{Origin, Problem, SettingsError};
-use reader::Reader;
 pub use reader::Key;
+use reader::Reader;
 pub use sources::{SettingsFlags, Sources};
 pub use values::{DatabaseKind, DatabaseUrl, Issuer, LogFormat, SigningAlgorithm};
 

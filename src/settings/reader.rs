@@ -37,7 +37,9 @@ impl Key {
 
     /// Its name inside the section.
     pub fn short_name(&self) -> &'static str {
-        self.name.split_once('.').map_or(self.name, |(_, name)| name)
+        self.name
+            .split_once('.')
+            .map_or(self.name, |(_, name)| name)
     }
 
     /// The environment variable that sets it.
@@ -261,8 +263,7 @@ impl Reader {
             (default, default.to_string()),
             |raw| {
                 let right = format!("a whole number of seconds, {range}");
-                let number =
-                    u64::try_from(whole(raw, &right)?).map_err(|_| right.clone())?;
+                let number = u64::try_from(whole(raw, &right)?).map_err(|_| right.clone())?;
                 if number == 0 || bounds.contains(&number) {
                     Ok(number)
                 } else {

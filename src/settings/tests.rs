@@ -51,7 +51,10 @@ fn nothing_at_all_gives_the_defaults() {
         settings.tokens.refresh_absolute,
         Some(Duration::from_secs(31_536_000))
     );
-    assert_eq!(format!("{settings:?}"), format!("{:?}", Settings::default()));
+    assert_eq!(
+        format!("{settings:?}"),
+        format!("{:?}", Settings::default())
+    );
 }
 
 #[test]
@@ -144,7 +147,10 @@ fn a_wrong_value_names_key_value_origin_and_what_would_be_right() {
         "a setting is wrong: auto_migrate = \"yes\" (perennial.toml, line 1): it must be true or false, without quotes"
     );
     for (text, part) in [
-        ("workers = \"4\"", "a whole number, 0 to 1024, without quotes"),
+        (
+            "workers = \"4\"",
+            "a whole number, 0 to 1024, without quotes",
+        ),
         ("workers = 1.5", "workers = (float)"),
         ("workers = -1", "workers = -1"),
         ("site_name = \"\"", "it must be some text"),
@@ -166,8 +172,14 @@ fn everything_wrong_is_said_at_once() {
         ("listen", "here"),
         ("colour", "green"),
     ]));
-    assert!(why.starts_with("3 settings are wrong:\n  listen = "), "{why}");
-    assert!(why.contains("\n  workers = ") && why.contains("\n  colour "), "{why}");
+    assert!(
+        why.starts_with("3 settings are wrong:\n  listen = "),
+        "{why}"
+    );
+    assert!(
+        why.contains("\n  workers = ") && why.contains("\n  colour "),
+        "{why}"
+    );
 }
 
 #[test]
@@ -187,17 +199,29 @@ fn an_unknown_key_is_told_the_nearest_right_one() {
         assert!(why.contains(right), "{why}");
     }
     let why = complaint(&Sources::only([("access_token_seconds", "60")]));
-    assert!(why.contains("did you mean tokens.access_token_seconds?"), "{why}");
+    assert!(
+        why.contains("did you mean tokens.access_token_seconds?"),
+        "{why}"
+    );
     let why = complaint(&Sources::only([("colour", "green")]));
-    assert!(why.contains("`perennial serve --help` lists them all"), "{why}");
+    assert!(
+        why.contains("`perennial serve --help` lists them all"),
+        "{why}"
+    );
     let why = complaint_about_file("tokens = 3");
-    assert!(why.contains("tokens (perennial.toml, line 1): there is no such setting"), "{why}");
+    assert!(
+        why.contains("tokens (perennial.toml, line 1): there is no such setting"),
+        "{why}"
+    );
 }
 
 #[test]
 fn a_file_that_is_not_toml_is_told_its_line_and_none_of_its_text() {
     let why = complaint_about_file("workers = 1\ndatabase_url = \"postgres://ann:s3cret@db\n");
-    assert!(why.contains("perennial.toml, line 2: this is not TOML: "), "{why}");
+    assert!(
+        why.contains("perennial.toml, line 2: this is not TOML: "),
+        "{why}"
+    );
     assert!(!why.contains("s3cret"), "{why}");
 }
 
@@ -227,7 +251,10 @@ fn no_complaint_holds_a_password() {
 #[test]
 fn http_is_for_this_machine_alone() {
     let why = complaint(&Sources::only([("issuer", "http://login.example.com")]));
-    assert!(why.contains("it must be https") && why.contains("allow_insecure_issuer"), "{why}");
+    assert!(
+        why.contains("it must be https") && why.contains("allow_insecure_issuer"),
+        "{why}"
+    );
     let allowed = Sources::only([
         ("issuer", "http://login.example.com"),
         ("allow_insecure_issuer", "true"),
