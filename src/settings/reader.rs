@@ -349,7 +349,7 @@ fn shown(key: &str, raw: &Raw) -> String {
 fn in_words(seconds: u64) -> Option<String> {
     let (number, unit) = [(86_400, "day"), (3_600, "hour"), (60, "minute")]
         .into_iter()
-        .find(|(size, _)| seconds >= *size && seconds % size == 0)
+        .find(|(size, _)| seconds.is_multiple_of(*size) && seconds > 0)
         .map(|(size, unit)| (seconds / size, unit))?;
     Some(format!(
         "{number} {unit}{}",
