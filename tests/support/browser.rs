@@ -180,20 +180,14 @@ impl Browser {
     }
 
     /// Fills the field that a CSS selector finds; what stood there is gone.
-    #[track_caller]
-    pub fn fill<'a>(
-        &'a self,
-        selector: &'a str,
-        text: &'a str,
-    ) -> impl Future<Output = ()> + use<'a> {
-        async move {
-            let field = self.element(selector).await;
-            field.clear().await.unwrap();
-            field.send_keys(text).await.unwrap();
-        }
+    pub async fn fill(&self, selector: &str, text: &str) {
+        let field = self.element(selector).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
     }
 
-    /// Clicks what a CSS selector finds and waits for the page that follows.
+    /// Clicks what a CSS selector finds. A click that leads to another page waits
+    /// for that page.
     pub async fn click(&self, selector: &str) {
         self.element(selector).await.click().await.unwrap();
     }
@@ -235,7 +229,7 @@ impl Browser {
         self.element("body").await.text().await.unwrap()
     }
 
-    /// Waits until the page shows a text, loading it anew is not its business.
+    /// Waits until the page shows a text, without loading it anew.
     pub async fn wait_for_text(&self, text: &str) {
         let path = format!("//body[contains(normalize-space(.), {})]", quoted(text));
         if self
