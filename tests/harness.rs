@@ -8,6 +8,7 @@ use crate::support::browser::{Browser, DESKTOP, PHONE, Scheme};
 use crate::support::clients;
 use crate::support::database::{self, Kind, TestDatabase};
 use crate::support::postgres::{self, Cluster, Durability};
+use crate::support::process::Installation;
 
 on_both_databases! {
     async fn a_fresh_database_is_empty_and_answers(database: TestDatabase) {
@@ -169,4 +170,30 @@ fn stock_clients_are_installed() {
         assert!(output.status.success(), "{output:?}");
         println!("{}", String::from_utf8_lossy(&output.stdout).trim());
     }
+}
+
+#[test]
+fn the_binary_runs() {
+    let Some(database) = database::fresh(Kind::Sqlite) else {
+        return;
+    };
+    let output = Installation::on(&database).run(["--version"]);
+    assert_eq!(output.code(), Some(0), "{output:?}");
+}
+
+/// The pipe that the watchdogs hold closes however the tests end. This one
+/// stands in for a test process that was killed.
+#[test]
+fn a_cluster_does_not_outlive_its_owner() {
+    let Some(cluster) = Cluster::start(Durability::Fast) else {
+        return;
+    };
+    let folder = cluster.authority_file().parent().unwrap().to_path_buf();
+    let port = cluster.port();
+    drop(cluster);
+    assert!(!folder.exists(), "{} is still there", folder.display());
+    assert!(
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
+        "still listening"
+    );
 }

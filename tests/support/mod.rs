@@ -8,4 +8,5 @@ pub mod http;
 pub mod logs;
 pub mod postgres;
 pub mod process;
+pub mod server;
 pub mod tools;
