@@ -1,1 +1,13 @@
-fn main(){}
+//! The integration tests: one binary, one module per capability.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+mod architecture;
+mod harness;

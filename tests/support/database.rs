@@ -1,0 +1,147 @@
+//! A fresh, empty database of either kind for each test.
+
+use tempfile::TempDir;
+
+use super::postgres;
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file in a temporary folder.
+    Sqlite,
+    /// A database of the run's shared cluster.
+    Postgres,
+}
+
+/// An empty database; nothing has migrated it yet.
+pub struct TestDatabase {
+    /// What `database_url` takes.
+    pub url: String,
+    /// Which kind it is.
+    pub kind: Kind,
+    folder: TempDir,
+    name: String,
+}
+
+/// Makes a database; `None` when its server isn't installed and skipping is
+/// allowed.
+pub fn fresh(kind: Kind) -> Option<TestDatabase> {
+    let folder = tempfile::Builder::new()
+        .prefix("perennial-test-")
+        .tempdir()
+        .unwrap();
+    let (url, name) = match kind {
+        Kind::Sqlite => {
+            let file = folder.path().join("perennial.db");
+            (
+                format!("sqlite://{}", file.display()),
+                file.display().to_string(),
+            )
+        }
+        Kind::Postgres => {
+            let cluster = postgres::shared()?;
+            let name = cluster.new_database();
+            (cluster.url(&name), name)
+        }
+    };
+    Some(TestDatabase {
+        url,
+        kind,
+        folder,
+        name,
+    })
+}
+
+impl TestDatabase {
+    /// A folder that lives as long as the database: for key files and the like.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Runs SQL beside the server's back and returns what it prints: rows as
+    /// lines, columns parted by `|`. For tests that look at rows; the program
+    /// itself goes through its storage room.
+    pub fn sql(&self, statement: &str) -> String {
+        match self.kind {
+            Kind::Postgres => postgres::shared()
+                .expect("a Postgres database has its cluster")
+                .sql(&self.name, statement),
+            Kind::Sqlite => sqlite::query(&self.name, statement),
+        }
+    }
+}
+
+mod sqlite {
+    use diesel::deserialize::FromSql;
+    use diesel::prelude::*;
+    use diesel::row::{Field, Row};
+    use diesel::sql_types::Text;
+    use diesel::sqlite::Sqlite;
+
+    struct Line(String);
+
+    impl diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Sqlite> for Line {
+        fn build_from_row<'a>(row: &impl Row<'a, Sqlite>) -> diesel::deserialize::Result<Self> {
+            let mut columns = Vec::new();
+            for index in 0..row.field_count() {
+                let field = row.get(index).ok_or("no such column")?;
+                columns.push(match field.value() {
+                    None => String::new(),
+                    Some(value) => <String as FromSql<Text, Sqlite>>::from_sql(value)?,
+                });
+            }
+            Ok(Line(columns.join("|")))
+        }
+    }
+
+    pub(super) fn query(file: &str, statement: &str) -> String {
+        let mut connection = SqliteConnection::establish(file).unwrap();
+        diesel::sql_query("PRAGMA busy_timeout = 10000")
+            .execute(&mut connection)
+            .unwrap();
+        let lines: Vec<Line> = diesel::sql_query(statement).load(&mut connection).unwrap();
+        lines
+            .into_iter()
+            .map(|line| line.0)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+/// Makes two tests, `name::sqlite` and `name::postgres`, of one body:
+///
+/// ```ignore
+/// on_both_databases! {
+///     async fn a_code_is_used_once(database: TestDatabase) { … }
+/// }
+/// ```
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($(#[$attribute:meta])* async fn $name:ident($database:ident : $type:ty) $body:block)*) => {$(
+        $(#[$attribute])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn body($database: $type) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                if let Some(database) =
+                    $crate::support::database::fresh($crate::support::database::Kind::Sqlite)
+                {
+                    body(database).await;
+                }
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if let Some(database) =
+                    $crate::support::database::fresh($crate::support::database::Kind::Postgres)
+                {
+                    body(database).await;
+                }
+            }
+        }
+    )*};
+}

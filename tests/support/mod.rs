@@ -1,0 +1,12 @@
+//! What the tests stand on: databases, servers, browsers, clients.
+#![allow(dead_code, reason = "the harness offers more than today's tests use")]
+
+pub mod browser;
+pub mod clients;
+pub mod database;
+pub mod http;
+pub mod logs;
+pub mod postgres;
+pub mod process;
+pub mod server;
+pub mod tools;
