@@ -34,7 +34,6 @@ impl Faults {
         "type-public",
         "auth_method",
         "redirect_uris",
-        "post_logout_redirect_uris",
         "grant-code",
         "scope",
         "audience",

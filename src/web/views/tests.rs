@@ -529,7 +529,12 @@ fn everything() -> Vec<(&'static str, String)> {
 #[test]
 fn every_template_has_a_sample() {
     // A page without one would be held against nothing.
-    assert_eq!(std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/pages")).unwrap().count(), 25);
+    let names: Vec<&str> = samples(Fill::Usual).into_iter().map(|(name, _)| name).collect();
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/pages")).unwrap() {
+        let path = file.unwrap().path();
+        let page = path.file_stem().unwrap().to_str().unwrap().replace('_', "-");
+        assert!(names.iter().any(|name| name.starts_with(&page)), "{page}");
+    }
 }
 
 #[test]
@@ -538,7 +543,7 @@ fn hostile_words_stay_words() {
         assert!(!html.to_lowercase().contains("<script"), "{name}");
         assert!(html.contains("&#60;script&#62;"), "{name} shows no hostile word, so it proves nothing");
         for tag in tags(&html) {
-            assert!(!tag.contains("alert(1)</"), "{name}: {tag}");
+            assert!(tag.matches('"').count().is_multiple_of(2), "{name}: {tag}");
         }
     }
 }
