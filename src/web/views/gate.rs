@@ -1,0 +1,268 @@
+//! The pages at the gate: one card, one thing to read, one thing to do.
+
+use askama::Template;
+
+use super::form::Faults;
+use super::page::{AppFace, Page, Viewer};
+use super::scopes::ScopeBlock;
+use super::words::When;
+
+/// How the sign-in page stands.
+#[derive(Clone, Debug)]
+pub enum LoginState {
+    /// Nothing was tried yet.
+    Fresh,
+    /// The name or the password was wrong; a sentence about the tries that are left, if that is to be said.
+    Wrong {
+        /// "You have 3 tries left before a short wait."
+        tries: Option<String>,
+    },
+    /// Too many tries: until when, by the clock, and about how long that is.
+    Throttled {
+        /// [`When::clock`].
+        until: When,
+        /// [`super::words::about`].
+        about: String,
+    },
+    /// Something else came back, such as a form that had grown too old.
+    Again {
+        /// The sentence.
+        text: String,
+    },
+}
+
+/// `GET, POST /login`
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/login.html")]
+pub struct LoginView {
+    /// The page.
+    pub page: Page,
+    /// The app that asks, if one does.
+    pub app: Option<AppFace>,
+    /// The sealed request that sign-in goes on with.
+    pub request: Option<String>,
+    /// What was typed.
+    pub username: String,
+    /// Whether to stay signed in was ticked.
+    pub stay: bool,
+    /// How long that lasts: "30 days".
+    pub stay_for: String,
+    /// How the page stands.
+    pub state: LoginState,
+}
+
+impl LoginView {
+    /// The sentence at the fields, when the last try was wrong.
+    pub fn fault(&self) -> bool {
+        matches!(self.state, LoginState::Wrong { .. })
+    }
+
+    /// Whether there were too many tries.
+    pub fn throttled(&self) -> bool {
+        matches!(self.state, LoginState::Throttled { .. })
+    }
+
+    /// The link that tries again, with the request kept.
+    pub fn again(&self) -> String {
+        let path = format!("{}/login", self.page.base);
+        super::table::href(&path, &[("request", self.request.as_deref().unwrap_or_default())])
+    }
+}
+
+/// `GET, POST /consent`
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/consent.html")]
+pub struct ConsentView {
+    /// The page.
+    pub page: Page,
+    /// The app that asks.
+    pub app: AppFace,
+    /// Who is asked.
+    pub who: Viewer,
+    /// What it asks for.
+    pub scopes: Vec<ScopeBlock>,
+    /// Whether some of it was allowed before, so that something new is asked.
+    pub again: bool,
+    /// The sealed request.
+    pub request: String,
+    /// The host that either answer leads back to.
+    pub back_to: String,
+}
+
+/// `GET /signed-out`, after `POST /logout`
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/signed_out.html")]
+pub struct SignedOutView {
+    /// The page.
+    pub page: Page,
+    /// "You are still signed in on 3 other devices.", where it is known.
+    pub others: Option<String>,
+}
+
+/// `GET /logout`
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/sign_out.html")]
+pub struct SignOutView {
+    /// The page.
+    pub page: Page,
+    /// Who would be signed out.
+    pub who: Viewer,
+}
+
+/// What an app's developers need to know of an error.
+#[derive(Clone, Debug)]
+pub struct DeveloperFacts {
+    /// The code of the protocol.
+    pub error: String,
+    /// The description.
+    pub description: String,
+    /// The client, if it said who it is.
+    pub client: Option<String>,
+    /// What it sent that was wrong.
+    pub sent: Option<String>,
+    /// When, exact.
+    pub when: When,
+}
+
+/// An error that a person can read, whatever its status.
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/error.html")]
+pub struct ErrorView {
+    /// The page.
+    pub page: Page,
+    /// What happened, in a few words.
+    pub heading: String,
+    /// The name of the app that the sentence begins with, if it is about one.
+    pub app: Option<String>,
+    /// What happened, in a sentence or two.
+    pub lead: String,
+    /// Whose mistake it is.
+    pub whose: String,
+    /// What to do.
+    pub what: String,
+    /// The reference that stands in the log.
+    pub reference: String,
+    /// The link that the button follows: its path below the base, and its words.
+    pub go: Option<(&'static str, &'static str)>,
+    /// What the app's developers need.
+    pub developer: Option<DeveloperFacts>,
+}
+
+impl ErrorView {
+    /// There is no such page.
+    pub fn not_found(page: Page, reference: String) -> Self {
+        Self {
+            page,
+            heading: "There is no such page".to_owned(),
+            app: None,
+            lead: "The address may have been typed wrongly, or what stood here is gone.".to_owned(),
+            whose: "Nobody’s, most likely. Nothing was changed.".to_owned(),
+            what: "Check the address, or start from your account.".to_owned(),
+            reference,
+            go: Some(("/account", "Go to your account")),
+            developer: None,
+        }
+    }
+
+    /// The page is for administrators.
+    pub fn not_allowed(page: Page, reference: String) -> Self {
+        Self {
+            page,
+            heading: "This page is for administrators".to_owned(),
+            app: None,
+            lead: "You are signed in, but this account can’t look after the site.".to_owned(),
+            whose: "Nobody’s. Nothing was changed.".to_owned(),
+            what: "If you need this page, ask the people who run this site.".to_owned(),
+            reference,
+            go: Some(("/account", "Go to your account")),
+            developer: None,
+        }
+    }
+
+    /// A form came back too old, or from elsewhere.
+    pub fn stale_form(page: Page, reference: String) -> Self {
+        Self {
+            page,
+            heading: "That form had grown too old".to_owned(),
+            app: None,
+            lead: "We couldn’t tell that the form came from this browser, so we did nothing with it.".to_owned(),
+            whose: "Nobody’s, most likely. It happens when a page was open for long, or cookies were cleared.".to_owned(),
+            what: "Go back, load the page again, and send the form once more.".to_owned(),
+            reference,
+            go: Some(("/account", "Go to your account")),
+            developer: None,
+        }
+    }
+
+    /// The sign-in that a form belongs to is over or unknown.
+    pub fn request_gone(page: Page, reference: String) -> Self {
+        Self {
+            page,
+            heading: "This sign-in has run out".to_owned(),
+            app: None,
+            lead: "It was left open for too long, or was finished in another window.".to_owned(),
+            whose: "Nobody’s. Nothing was changed.".to_owned(),
+            what: "Go back to the app and start signing in again.".to_owned(),
+            reference,
+            go: Some(("/account", "Go to your account")),
+            developer: None,
+        }
+    }
+
+    /// The set-up link is used, wrong or out of date.
+    pub fn setup_closed(page: Page, reference: String) -> Self {
+        Self {
+            page,
+            heading: "This set-up link doesn’t work any more".to_owned(),
+            app: None,
+            lead: "It works once, and ends when an administrator exists.".to_owned(),
+            whose: "Nobody’s. Nothing was changed.".to_owned(),
+            what: "If you are the administrator, sign in. If there is none yet, restart the server: it prints a new link."
+                .to_owned(),
+            reference,
+            go: Some(("/login", "Sign in")),
+            developer: None,
+        }
+    }
+}
+
+/// A failure of the server, or its database out of reach.
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/error_server.html")]
+pub struct ErrorServerView {
+    /// The page.
+    pub page: Page,
+    /// Whether it is only busy (503) rather than broken (500).
+    pub busy: bool,
+    /// The reference that stands in the log.
+    pub reference: String,
+}
+
+/// `GET, POST /setup`
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/setup.html")]
+pub struct SetupView {
+    /// The page.
+    pub page: Page,
+    /// The address that people will sign in at.
+    pub issuer: String,
+    /// The one-time link's secret.
+    pub link: String,
+    /// What was typed.
+    pub display_name: String,
+    /// What was typed.
+    pub email: String,
+    /// What was typed.
+    pub username: String,
+    /// The shortest password.
+    pub shortest: usize,
+    /// What is to be put right, by [`Faults::SETUP`].
+    pub faults: Faults,
+}
+
+impl SetupView {
+    /// What is said of the password.
+    pub fn password_hint(&self) -> String {
+        format!("At least {} characters. Four words you will remember make a good one.", self.shortest)
+    }
+}
