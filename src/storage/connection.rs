@@ -109,7 +109,7 @@ impl Manager {
 }
 
 /// A pooled connection, and whether it may be stale.
-pub(super) struct Pooled {
+pub struct Pooled {
     connection: Connection,
     suspect: bool,
     used_at: Instant,
