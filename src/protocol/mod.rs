@@ -1,1 +1,21 @@
-//! See the map in `lib.rs`.
+//! OAuth, synchronous, with `now` passed in: one file per endpoint and per act. Everything
+//! here runs on a storage connection and leaves HTTP to `web` and printing to `cli`.
+
+pub mod access;
+pub mod accounts;
+pub mod act;
+pub mod authorize;
+pub mod client_auth;
+pub mod clients;
+pub mod code_grant;
+pub mod introspect;
+pub mod keys;
+pub mod metadata;
+pub mod oauth_error;
+pub mod oxide;
+pub mod refresh;
+pub mod revoke;
+pub mod scopes;
+pub mod sessions;
+pub mod setup;
+pub mod sign_in;

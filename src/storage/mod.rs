@@ -28,3 +28,12 @@ pub use connection::{Connection, Kind};
 pub use database::{Database, Options};
 pub use error::{Result, StorageError};
 pub use migrations::Migration;
+
+/// Runs work in a savepoint of the transaction that is open (or a transaction of its own), so
+/// that its failure undoes only itself.
+pub fn nested<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&mut Connection) -> Result<T>,
+) -> Result<T> {
+    diesel::Connection::transaction(connection, work)
+}

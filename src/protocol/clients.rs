@@ -1,0 +1,107 @@
+//! Registering, changing and removing clients.
+
+use super::act::Act;
+use super::sessions;
+use crate::crypto::random;
+use crate::domain::client::{Client, ClientId, ClientMetadata};
+use crate::domain::secret::PlainSecret;
+use crate::domain::token_family::EndCause;
+use crate::storage::families::Filter;
+use crate::storage::{Connection, Result, clients, consents};
+
+/// What each client secret starts with.
+pub const SECRET_PREFIX: &str = "pcs_";
+
+/// A made-up id for a client that was given none: `client-` and 16 letters.
+pub fn made_up_id() -> String {
+    random::bytes::<8>().iter().fold("client-".to_owned(), |id, byte| format!("{id}{byte:02x}"))
+}
+
+/// Registers a client whose metadata was checked; `Duplicate` when the id is taken. With it
+/// comes the secret of a confidential client, to be shown this once.
+pub fn register(
+    connection: &mut Connection,
+    id: ClientId,
+    metadata: ClientMetadata,
+    act: &Act,
+) -> Result<(Client, Option<PlainSecret>)> {
+    let secret = (!metadata.is_public()).then(|| random::secret(SECRET_PREFIX));
+    let client = Client {
+        id,
+        created_at: act.now,
+        secret: secret.as_ref().map(PlainSecret::hash),
+        metadata,
+    };
+    clients::add(connection, &client)?;
+    record(connection, "client.added", &client.id, Some(&client.metadata.name), act)?;
+    Ok((client, secret))
+}
+
+/// Changes a client. A client that becomes confidential gets a secret, shown this once; one that
+/// becomes public loses its own. `None` when it isn't there.
+pub fn update(
+    connection: &mut Connection,
+    id: &ClientId,
+    metadata: &ClientMetadata,
+    act: &Act,
+) -> Result<Option<(Client, Option<PlainSecret>)>> {
+    let Some(before) = clients::find(connection, id)? else { return Ok(None) };
+    clients::update(connection, id, metadata)?;
+    let mut shown = None;
+    if metadata.is_public() && before.secret.is_some() {
+        clients::set_secret(connection, id, None)?;
+    } else if !metadata.is_public() && before.secret.is_none() {
+        let secret = random::secret(SECRET_PREFIX);
+        clients::set_secret(connection, id, Some(secret.hash()))?;
+        shown = Some(secret);
+    }
+    record(connection, "client.updated", id, None, act)?;
+    Ok(clients::find(connection, id)?.map(|client| (client, shown)))
+}
+
+/// Gives a confidential client a new secret, shown this once; the old one ends at once. `None`
+/// when there is no such client, or it is public.
+pub fn rotate_secret(
+    connection: &mut Connection,
+    id: &ClientId,
+    act: &Act,
+) -> Result<Option<PlainSecret>> {
+    match clients::find(connection, id)? {
+        Some(client) if !client.metadata.is_public() => {
+            let secret = random::secret(SECRET_PREFIX);
+            clients::set_secret(connection, id, Some(secret.hash()))?;
+            record(connection, "client.secret_rotated", id, None, act)?;
+            Ok(Some(secret))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Removes a client, what people allowed it, and its sessions. Whether it was there.
+pub fn remove(connection: &mut Connection, id: &ClientId, act: &Act) -> Result<bool> {
+    let filter = Filter { client: Some(id.clone()), ..Filter::default() };
+    sessions::end_families(connection, &filter, EndCause::ClientRemoved, None, act)?;
+    consents::forget_client(connection, id)?;
+    let removed = clients::remove(connection, id)?;
+    if removed {
+        record(connection, "client.removed", id, None, act)?;
+    }
+    Ok(removed)
+}
+
+fn record(
+    connection: &mut Connection,
+    action: &'static str,
+    id: &ClientId,
+    detail: Option<&str>,
+    act: &Act,
+) -> Result<()> {
+    act.record(
+        connection,
+        action,
+        Some(("client", id.to_string())),
+        None,
+        Some(id.to_string()),
+        detail.map(str::to_owned),
+    )
+}

@@ -1,0 +1,149 @@
+//! Every way to end a session. A session here is a token family, one app on one device, or
+//! a browser's sign-in; each function names what it reaches.
+
+use super::act::Act;
+use crate::crypto::random;
+use crate::domain::client::ClientId;
+use crate::domain::id::{BrowserSessionId, FamilyId, UserId};
+use crate::domain::token_family::EndCause;
+use crate::storage::families::{Family, Filter};
+use crate::storage::{Connection, Result, authorization_codes, browser_sessions, consents, families};
+
+/// Ends one family. Whether it was live.
+pub fn end_family(
+    connection: &mut Connection,
+    id: FamilyId,
+    cause: EndCause,
+    reason: Option<&str>,
+    act: &Act,
+) -> Result<bool> {
+    let Some(family) = families::find(connection, id)? else { return Ok(false) };
+    let by = act.actor_name();
+    let ended = families::end(
+        connection,
+        id,
+        None,
+        cause,
+        Some(&by),
+        reason,
+        act.now,
+        random::write_id(),
+    )?;
+    if ended {
+        record(connection, &family, cause, reason, act)?;
+    }
+    Ok(ended)
+}
+
+/// Ends all live families that `filter` means, and returns them.
+pub fn end_families(
+    connection: &mut Connection,
+    filter: &Filter,
+    cause: EndCause,
+    reason: Option<&str>,
+    act: &Act,
+) -> Result<Vec<Family>> {
+    let by = act.actor_name();
+    let ended =
+        families::end_all(connection, filter, cause, Some(&by), reason, act.now, random::write_id())?;
+    for family in &ended {
+        record(connection, family, cause, reason, act)?;
+    }
+    Ok(ended)
+}
+
+/// Signs a browser out, and the apps that signed in through it. How many apps that ended.
+pub fn sign_out(
+    connection: &mut Connection,
+    browser: BrowserSessionId,
+    user: UserId,
+    act: &Act,
+) -> Result<usize> {
+    browser_sessions::remove_by_id(connection, browser)?;
+    let filter = Filter { browser: Some(browser), ..Filter::default() };
+    let ended = end_families(connection, &filter, EndCause::SignedOut, None, act)?;
+    act.record(
+        connection,
+        "user.signed_out",
+        Some(("browser", browser.to_string())),
+        Some(user),
+        None,
+        None,
+    )?;
+    Ok(ended.len())
+}
+
+/// Ends everything of a person but, where given, the browser that they act from (with the apps
+/// that came from it).
+pub fn end_all_of_user(
+    connection: &mut Connection,
+    user: UserId,
+    except: Option<BrowserSessionId>,
+    cause: EndCause,
+    reason: Option<&str>,
+    act: &Act,
+) -> Result<usize> {
+    browser_sessions::remove_all(connection, user, except)?;
+    authorization_codes::forget_user(connection, user)?;
+    let filter = Filter { users: Some(vec![user]), ..Filter::default() };
+    let mut ended = 0;
+    match except {
+        None => ended += end_families(connection, &filter, cause, reason, act)?.len(),
+        Some(kept) => {
+            let all = families::list(
+                connection,
+                &filter,
+                families::Sort::default(),
+                None,
+                i64::MAX,
+                act.now,
+            )?;
+            for family in all.iter().filter(|family| family.browser_session != Some(kept)) {
+                ended += usize::from(end_family(connection, family.id, cause, reason, act)?);
+            }
+        }
+    }
+    Ok(ended)
+}
+
+/// Takes back what a person allowed an app, and ends the app's sessions of that person.
+pub fn remove_app(
+    connection: &mut Connection,
+    user: UserId,
+    client: &ClientId,
+    act: &Act,
+) -> Result<usize> {
+    let withdrawn = consents::withdraw(connection, user, client)?;
+    let filter =
+        Filter { users: Some(vec![user]), client: Some(client.clone()), ..Filter::default() };
+    let ended = end_families(connection, &filter, EndCause::ConsentWithdrawn, None, act)?;
+    if withdrawn {
+        act.record(
+            connection,
+            "consent.withdrawn",
+            Some(("client", client.to_string())),
+            Some(user),
+            Some(client.to_string()),
+            None,
+        )?;
+    }
+    Ok(ended.len())
+}
+
+fn record(
+    connection: &mut Connection,
+    family: &Family,
+    cause: EndCause,
+    reason: Option<&str>,
+    act: &Act,
+) -> Result<()> {
+    let detail = reason.map_or_else(|| cause.name().to_owned(), |why| format!("{}: {why}", cause.name()));
+    act.record(
+        connection,
+        "session.ended",
+        Some(("session", family.id.to_string())),
+        Some(family.user_id),
+        Some(family.client_id.to_string()),
+        Some(detail),
+    )
+}

@@ -1,0 +1,137 @@
+//! Signing in with a password: who is meant, whether to wait, and what failures cost.
+//!
+//! The password itself is judged between [`begin`] and [`succeed`] or [`fail`], outside of
+//! any transaction, on the password pool.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::act::Act;
+use crate::crypto::tokens::CallerHasher;
+use crate::domain::account::{Account, fold};
+use crate::domain::caller::network_prefix;
+use crate::domain::throttle::{Failures, Limit};
+use crate::domain::time::Timestamp;
+use crate::storage::throttle::{self, Key};
+use crate::storage::{Connection, Result, users};
+
+/// How patient the server is.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For one account from one network.
+    pub account: Limit,
+    /// For one network.
+    pub network: Limit,
+}
+
+impl Limits {
+    /// For one account from everywhere: twenty times as much, so that a guesser with many
+    /// networks is slowed down and the person hardly notices.
+    fn everywhere(&self) -> Limit {
+        Limit {
+            tries: self.account.tries.saturating_mul(20),
+            window: self.account.window,
+            longest_pause: self.account.longest_pause.min(Duration::from_secs(60)),
+        }
+    }
+}
+
+/// The counters that one try goes under.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    account_here: Key,
+    network: Key,
+    account: Key,
+}
+
+impl Keys {
+    /// For this name from this address. The name is what was typed: an account that doesn't
+    /// exist is counted too, so that a pause doesn't tell which ones do.
+    pub fn new(hasher: &CallerHasher, name: &str, ip: IpAddr) -> Self {
+        let (name, network) = (fold(name), network_prefix(ip));
+        Self {
+            account_here: hasher.key("throttle account here", &[name.as_bytes(), &network]),
+            network: hasher.key("throttle network", &[&network]),
+            account: hasher.key("throttle account", &[name.as_bytes()]),
+        }
+    }
+}
+
+/// What is known before the password is judged.
+pub enum Begun {
+    /// Too many tries: until then.
+    Wait(Timestamp),
+    /// Judge the password against this account's, if there is one that may sign in.
+    Judge(Option<Box<users::StoredAccount>>),
+}
+
+/// Looks the account up, unless the try must wait.
+pub fn begin(connection: &mut Connection, name: &str, keys: &Keys, now: Timestamp) -> Result<Begun> {
+    for key in [&keys.account_here, &keys.network, &keys.account] {
+        if let Some(until) = throttle::find(connection, key)?.pause(now) {
+            return Ok(Begun::Wait(until));
+        }
+    }
+    let account = users::find_by_name(connection, name)?;
+    Ok(Begun::Judge(account.filter(|stored| stored.account.is_active()).map(Box::new)))
+}
+
+/// What a failure leaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed {
+    /// Tries left before a pause.
+    pub left: u32,
+    /// A pause that began with this one.
+    pub wait: Option<Timestamp>,
+}
+
+/// Counts a failure.
+pub fn fail(
+    connection: &mut Connection,
+    name: &str,
+    keys: &Keys,
+    limits: &Limits,
+    act: &Act,
+) -> Result<Failed> {
+    let here = throttle::add(connection, &keys.account_here, act.now, &limits.account)?;
+    let network = throttle::add(connection, &keys.network, act.now, &limits.network)?;
+    let everywhere = throttle::add(connection, &keys.account, act.now, &limits.everywhere())?;
+    let wait = [here, network, everywhere]
+        .iter()
+        .filter_map(|failures: &Failures| failures.pause(act.now))
+        .max();
+    let known = users::find_by_name(connection, name)?.map(|stored| stored.account.id);
+    act.record(
+        connection,
+        "user.sign_in_failed",
+        known.map(|id| ("user", id.to_string())),
+        known,
+        None,
+        wait.map(|until| format!("tries wait until {}", until.to_rfc3339())),
+    )?;
+    Ok(Failed { left: here.left(&limits.account), wait })
+}
+
+/// Forgets the failures, stores a rehash, and notes the sign-in. `None` when the account was
+/// disabled or its password changed while this one was judged.
+pub fn succeed(
+    connection: &mut Connection,
+    judged: &users::StoredAccount,
+    rehashed: Option<&str>,
+    keys: &Keys,
+    act: &Act,
+) -> Result<Option<Account>> {
+    let id = judged.account.id;
+    let Some(now) = users::find(connection, id)? else { return Ok(None) };
+    if !now.account.is_active() || now.password_hash != judged.password_hash {
+        return Ok(None);
+    }
+    throttle::forget(connection, &keys.account_here)?;
+    throttle::forget(connection, &keys.account)?;
+    if let Some(hash) = rehashed {
+        users::set_password(connection, id, hash, None)?;
+    }
+    users::signed_in(connection, id, act.now)?;
+    act.record(connection, "user.signed_in", Some(("user", id.to_string())), Some(id), None, None)?;
+    Ok(Some(now.account))
+}
