@@ -130,7 +130,11 @@ impl Tick {
             _ => third_person(&line.sentence),
         };
         Self {
-            icon: if line.group.care() { line.group.icon() } else { "check" },
+            icon: if line.group.care() {
+                line.group.icon()
+            } else {
+                "check"
+            },
             care: line.group.care(),
             text,
         }

@@ -180,7 +180,11 @@ impl AdminSessionsView {
 
     /// The value of a filter, for the form that revokes what matches.
     pub fn chosen(choices: &[Choice]) -> &str {
-        choices.iter().find(|choice| choice.chosen).map(|choice| choice.value.as_str()).unwrap_or_default()
+        choices
+            .iter()
+            .find(|choice| choice.chosen)
+            .map(|choice| choice.value.as_str())
+            .unwrap_or_default()
     }
 
     /// The app that is chosen.
@@ -401,8 +405,12 @@ impl AdminUsersView {
     ];
 
     /// The values and words of the `state` parameter.
-    pub const STATES: [(&'static str, &'static str); 4] =
-        [("", "All"), ("active", "Active"), ("disabled", "Disabled"), ("admin", "Administrators")];
+    pub const STATES: [(&'static str, &'static str); 4] = [
+        ("", "All"),
+        ("active", "Active"),
+        ("disabled", "Disabled"),
+        ("admin", "Administrators"),
+    ];
 
     /// The states to choose from, with the one that was asked for chosen.
     pub fn states(chosen: &str) -> Vec<Choice> {
@@ -472,12 +480,19 @@ impl AdminUserView {
 
     /// The link to all of the person's sessions.
     pub fn all_sessions(&self) -> String {
-        super::table::href(&format!("{}/admin/sessions", self.page.base), &[("user", &self.username)])
+        super::table::href(
+            &format!("{}/admin/sessions", self.page.base),
+            &[("user", &self.username)],
+        )
     }
 
     /// The state, in a word.
     pub fn badge(&self) -> Badge {
-        if self.disabled { Badge::disabled() } else { Badge::active() }
+        if self.disabled {
+            Badge::disabled()
+        } else {
+            Badge::active()
+        }
     }
 }
 
@@ -514,7 +529,10 @@ impl ConfirmView {
             ],
             action: format!("{user}/disable"),
             button: format!("Disable {name}"),
-            back: Link { href: user, text: name.to_owned() },
+            back: Link {
+                href: user,
+                text: name.to_owned(),
+            },
             page,
         }
     }
@@ -531,7 +549,10 @@ impl ConfirmView {
             ],
             action: format!("{client}/remove"),
             button: format!("Remove {name}"),
-            back: Link { href: client, text: name.to_owned() },
+            back: Link {
+                href: client,
+                text: name.to_owned(),
+            },
             page,
         }
     }
@@ -543,19 +564,27 @@ impl ConfirmView {
             heading: format!("Make a new secret for {name}?"),
             lead: "The secret in use now stops working at once.".to_owned(),
             points: vec![
-                "People stay signed in, but the app can’t refresh until it has the new secret.".to_owned(),
+                "People stay signed in, but the app can’t refresh until it has the new secret."
+                    .to_owned(),
                 "The new secret is shown once, on the next page.".to_owned(),
             ],
             action: format!("{client}/new-secret"),
             button: "Make a new secret".to_owned(),
-            back: Link { href: client, text: name.to_owned() },
+            back: Link {
+                href: client,
+                text: name.to_owned(),
+            },
             page,
         }
     }
 }
 
 fn words_count(sessions: u64) -> String {
-    if sessions == 0 { "No sessions".to_owned() } else { super::words::count(sessions, "session", "sessions") }
+    if sessions == 0 {
+        "No sessions".to_owned()
+    } else {
+        super::words::count(sessions, "session", "sessions")
+    }
 }
 
 /// An id as one segment of a path.
@@ -725,12 +754,19 @@ impl AdminClientFormView {
 
     /// The path of the stored app.
     pub fn own(&self) -> String {
-        format!("{}/admin/clients/{}", self.page.base, segment(&self.client_id))
+        format!(
+            "{}/admin/clients/{}",
+            self.page.base,
+            segment(&self.client_id)
+        )
     }
 
     /// The link to the app's sessions.
     pub fn all_sessions(&self) -> String {
-        super::table::href(&format!("{}/admin/sessions", self.page.base), &[("client", &self.client_id)])
+        super::table::href(
+            &format!("{}/admin/sessions", self.page.base),
+            &[("client", &self.client_id)],
+        )
     }
 }
 

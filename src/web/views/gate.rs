@@ -65,7 +65,10 @@ impl LoginView {
     /// The link that tries again, with the request kept.
     pub fn again(&self) -> String {
         let path = format!("{}/login", self.page.base);
-        super::table::href(&path, &[("request", self.request.as_deref().unwrap_or_default())])
+        super::table::href(
+            &path,
+            &[("request", self.request.as_deref().unwrap_or_default())],
+        )
     }
 }
 
@@ -263,6 +266,9 @@ pub struct SetupView {
 impl SetupView {
     /// What is said of the password.
     pub fn password_hint(&self) -> String {
-        format!("At least {} characters. Four words you will remember make a good one.", self.shortest)
+        format!(
+            "At least {} characters. Four words you will remember make a good one.",
+            self.shortest
+        )
     }
 }

@@ -25,12 +25,22 @@ pub struct Column {
 impl Column {
     /// A column that doesn't sort.
     pub const fn plain(label: &'static str) -> Self {
-        Self { label, key: None, extra: false, end: false }
+        Self {
+            label,
+            key: None,
+            extra: false,
+            end: false,
+        }
     }
 
     /// A column that sorts by a key.
     pub const fn sorted(label: &'static str, key: &'static str) -> Self {
-        Self { label, key: Some(key), extra: false, end: false }
+        Self {
+            label,
+            key: Some(key),
+            extra: false,
+            end: false,
+        }
     }
 
     /// The same, stepping back first.
@@ -86,7 +96,11 @@ pub fn heads(columns: &[Column], sort: &str, path: &str, query: &[(&str, &str)])
         Some(key) => (key, Direction::Down),
         None => (sort, Direction::Up),
     };
-    let kept: Vec<(&str, &str)> = query.iter().copied().filter(|(key, _)| !matches!(*key, "sort" | "after")).collect();
+    let kept: Vec<(&str, &str)> = query
+        .iter()
+        .copied()
+        .filter(|(key, _)| !matches!(*key, "sort" | "after"))
+        .collect();
     columns
         .iter()
         .map(|column| {
@@ -122,7 +136,11 @@ pub fn href(path: &str, query: &[(&str, &str)]) -> String {
         pairs.append_pair(key, value);
     }
     let query = pairs.finish();
-    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    }
 }
 
 /// What stands above a table: the count in bold, then how it was filtered and sorted.
@@ -165,18 +183,35 @@ pub struct Empty {
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 3] =
-        [Column::sorted("Person", "user"), Column::plain("Device"), Column::sorted("Generation", "generation").end().extra()];
+    const COLUMNS: [Column; 3] = [
+        Column::sorted("Person", "user"),
+        Column::plain("Device"),
+        Column::sorted("Generation", "generation").end().extra(),
+    ];
 
     #[test]
     fn links_keep_the_filter_and_start_at_the_first_page() {
-        let query = [("q", "a&b"), ("state", ""), ("sort", "-user"), ("after", "x")];
+        let query = [
+            ("q", "a&b"),
+            ("state", ""),
+            ("sort", "-user"),
+            ("after", "x"),
+        ];
         let heads = heads(&COLUMNS, "-user", "/id/admin/sessions", &query);
-        assert_eq!(heads[0].href.as_deref(), Some("/id/admin/sessions?q=a%26b&sort=user"));
+        assert_eq!(
+            heads[0].href.as_deref(),
+            Some("/id/admin/sessions?q=a%26b&sort=user")
+        );
         assert_eq!(heads[0].aria(), Some("descending"));
         assert_eq!(heads[1].href, None);
-        assert_eq!(heads[2].href.as_deref(), Some("/id/admin/sessions?q=a%26b&sort=-generation"));
-        assert_eq!((heads[2].aria(), heads[2].class, heads[2].icon()), (None, "end extra", "sort"));
+        assert_eq!(
+            heads[2].href.as_deref(),
+            Some("/id/admin/sessions?q=a%26b&sort=-generation")
+        );
+        assert_eq!(
+            (heads[2].aria(), heads[2].class, heads[2].icon()),
+            (None, "end extra", "sort")
+        );
     }
 
     #[test]
