@@ -57,7 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("crypto", &["domain"]),
     ("storage", &["domain", "clock"]),
     ("settings", &["domain"]),
-    ("telemetry", &["domain"]),
+    ("telemetry", &["domain", "settings"]),
     ("clock", &["domain"]),
     ("domain", &[]),
     // The map of the house declares the rooms and uses none.
@@ -68,7 +68,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// may name them.
 const CRATES: &[(&str, &[&str])] = &[
     ("diesel", &["storage"]),
-    ("askama", &["web"]),
+    // The sample app draws its own pages, as any third party would.
+    ("askama", &["web", "demo"]),
     (
         "actix",
         &["main", "cli", "demo", "server", "web", "telemetry"],
