@@ -45,11 +45,8 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
 });
 
 fn fingerprinted(name: &str, bytes: &[u8]) -> String {
-    let print: String = Sha256::digest(bytes)
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let print: String =
+        Sha256::digest(bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     match name.rsplit_once('.') {
         Some((stem, extension)) => format!("static/{stem}.{print}.{extension}"),
         None => format!("static/{name}.{print}"),
@@ -74,9 +71,7 @@ pub fn url(base: &str, name: &str) -> String {
 
 /// The file whose fingerprinted name (what follows `/static/`) is asked for.
 pub fn find(file: &str) -> Option<&'static Asset> {
-    ASSETS
-        .iter()
-        .find(|asset| asset.path.strip_prefix("static/") == Some(file))
+    ASSETS.iter().find(|asset| asset.path.strip_prefix("static/") == Some(file))
 }
 
 /// `GET /static/{file}`: the file, to be kept for a year, or 404.
@@ -115,9 +110,7 @@ mod tests {
         let app =
             calls::init_service(App::new().route("/static/{file}", web::get().to(serve))).await;
         for asset in all() {
-            let request = calls::TestRequest::get()
-                .uri(&format!("/{}", asset.path))
-                .to_request();
+            let request = calls::TestRequest::get().uri(&format!("/{}", asset.path)).to_request();
             let answer = calls::call_service(&app, request).await;
             assert_eq!(answer.status(), StatusCode::OK);
             let headers = answer.headers().clone();

@@ -107,9 +107,8 @@ pub fn forget(request: &HttpRequest) {
 /// When the database can't answer.
 pub async fn current(request: &HttpRequest) -> Result<Option<SignedIn>, PageError> {
     let Some(entry) = entry(&request.get_session()) else { return Ok(None) };
-    let state = request
-        .app_data::<web::Data<AppState>>()
-        .ok_or_else(|| PageError::internal("no state"))?;
+    let state =
+        request.app_data::<web::Data<AppState>>().ok_or_else(|| PageError::internal("no state"))?;
     let (Ok(user), Ok(session)) = (entry.user.parse::<UserId>(), entry.id.parse()) else {
         return Ok(None);
     };
@@ -298,4 +297,3 @@ pub fn keep_cookie(request: ServiceRequest, next: Next<BoxBody>) -> Responding {
         Ok(response)
     })
 }
-

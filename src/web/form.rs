@@ -86,14 +86,18 @@ impl FromRequest for SubmittedForm {
                 .and_then(|value| value.to_str().ok())
                 .unwrap_or_default();
             if !is_urlencoded(kind) {
-                return Err(PageError::bad_request("the form isn't application/x-www-form-urlencoded"));
+                return Err(PageError::bad_request(
+                    "the form isn't application/x-www-form-urlencoded",
+                ));
             }
             let fields = Fields::parse(&body)
                 .ok_or_else(|| PageError::bad_request("the form isn't UTF-8"))?;
             let state = request
                 .app_data::<web::Data<AppState>>()
                 .ok_or_else(|| PageError::internal("no state"))?;
-            if from_elsewhere(&request, state) || !super::page::csrf_is_good(&request, state, &fields) {
+            if from_elsewhere(&request, state)
+                || !super::page::csrf_is_good(&request, state, &fields)
+            {
                 return Err(PageError::StaleForm);
             }
             Ok(Self(fields))

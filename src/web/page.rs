@@ -208,7 +208,8 @@ fn csrf_token(state: &AppState, cookie: &str) -> String {
 
 /// Whether a form carries the token that belongs to this browser's cookie.
 pub fn csrf_is_good(request: &HttpRequest, state: &AppState, fields: &Fields) -> bool {
-    let (Some(cookie), Some(token)) = (request.cookie(&state.cookies.csrf), fields.get("csrf")) else {
+    let (Some(cookie), Some(token)) = (request.cookie(&state.cookies.csrf), fields.get("csrf"))
+    else {
         return false;
     };
     let expected = csrf_token(state, cookie.value());
@@ -322,9 +323,13 @@ impl PageError {
                 let busy = matches!(self, Self::Busy(_));
                 context.send_as(status, None, &ErrorServerView { page, busy, reference })
             }
-            Self::NotAdmin => context.send_as(status, None, &ErrorView::not_allowed(page, reference)),
+            Self::NotAdmin => {
+                context.send_as(status, None, &ErrorView::not_allowed(page, reference))
+            }
             Self::NotFound => context.send_as(status, None, &ErrorView::not_found(page, reference)),
-            Self::StaleForm => context.send_as(status, None, &ErrorView::stale_form(page, reference)),
+            Self::StaleForm => {
+                context.send_as(status, None, &ErrorView::stale_form(page, reference))
+            }
             Self::RequestGone => {
                 context.send_as(status, None, &ErrorView::request_gone(page, reference))
             }
@@ -334,7 +339,8 @@ impl PageError {
             Self::BadRequest(_) => {
                 let mut view = ErrorView::stale_form(page, reference);
                 view.heading = "We couldn’t read that".into();
-                view.lead = "What your browser sent isn’t in the form that this page understands.".into();
+                view.lead =
+                    "What your browser sent isn’t in the form that this page understands.".into();
                 context.send_as(status, None, &view)
             }
             Self::Drawn(drawn) => context.send_as(status, None, &drawn.view.view(&context, page)),
@@ -380,7 +386,9 @@ impl fmt::Display for PageError {
             Self::StaleForm => f.write_str("the form isn't from this browser"),
             Self::RequestGone => f.write_str("the sign-in is over"),
             Self::SetupClosed => f.write_str("the set-up link doesn't count"),
-            Self::BadRequest(cause) | Self::Busy(cause) | Self::Internal(cause) => f.write_str(cause),
+            Self::BadRequest(cause) | Self::Busy(cause) | Self::Internal(cause) => {
+                f.write_str(cause)
+            }
             Self::Drawn(drawn) => f.write_str(&drawn.cause),
         }
     }
@@ -416,7 +424,8 @@ impl From<crate::crypto::passwords::PasswordError> for PageError {
     }
 }
 
-type Responding = Pin<Box<dyn Future<Output = Result<actix_web::dev::ServiceResponse, actix_web::Error>>>>;
+type Responding =
+    Pin<Box<dyn Future<Output = Result<actix_web::dev::ServiceResponse, actix_web::Error>>>>;
 
 /// Draws the page for every error below it: a handler's, an extractor's, and the session
 /// store's, which comes as an error of the middleware itself.

@@ -48,11 +48,8 @@ impl AppState {
     /// How patient sign-in is.
     pub fn sign_in_limits(&self) -> Limits {
         let throttle = &self.settings.throttle;
-        let limit = |tries| Limit {
-            tries,
-            window: throttle.window,
-            longest_pause: throttle.longest_pause,
-        };
+        let limit =
+            |tries| Limit { tries, window: throttle.window, longest_pause: throttle.longest_pause };
         Limits { account: limit(throttle.account_tries), network: limit(throttle.address_tries) }
     }
 }

@@ -130,11 +130,7 @@ impl Tick {
             _ => third_person(&line.sentence),
         };
         Self {
-            icon: if line.group.care() {
-                line.group.icon()
-            } else {
-                "check"
-            },
+            icon: if line.group.care() { line.group.icon() } else { "check" },
             care: line.group.care(),
             text,
         }

@@ -405,12 +405,8 @@ impl AdminUsersView {
     ];
 
     /// The values and words of the `state` parameter.
-    pub const STATES: [(&'static str, &'static str); 4] = [
-        ("", "All"),
-        ("active", "Active"),
-        ("disabled", "Disabled"),
-        ("admin", "Administrators"),
-    ];
+    pub const STATES: [(&'static str, &'static str); 4] =
+        [("", "All"), ("active", "Active"), ("disabled", "Disabled"), ("admin", "Administrators")];
 
     /// The states to choose from, with the one that was asked for chosen.
     pub fn states(chosen: &str) -> Vec<Choice> {
@@ -488,11 +484,7 @@ impl AdminUserView {
 
     /// The state, in a word.
     pub fn badge(&self) -> Badge {
-        if self.disabled {
-            Badge::disabled()
-        } else {
-            Badge::active()
-        }
+        if self.disabled { Badge::disabled() } else { Badge::active() }
     }
 }
 
@@ -529,10 +521,7 @@ impl ConfirmView {
             ],
             action: format!("{user}/disable"),
             button: format!("Disable {name}"),
-            back: Link {
-                href: user,
-                text: name.to_owned(),
-            },
+            back: Link { href: user, text: name.to_owned() },
             page,
         }
     }
@@ -549,10 +538,7 @@ impl ConfirmView {
             ],
             action: format!("{client}/remove"),
             button: format!("Remove {name}"),
-            back: Link {
-                href: client,
-                text: name.to_owned(),
-            },
+            back: Link { href: client, text: name.to_owned() },
             page,
         }
     }
@@ -570,10 +556,7 @@ impl ConfirmView {
             ],
             action: format!("{client}/new-secret"),
             button: "Make a new secret".to_owned(),
-            back: Link {
-                href: client,
-                text: name.to_owned(),
-            },
+            back: Link { href: client, text: name.to_owned() },
             page,
         }
     }
@@ -754,11 +737,7 @@ impl AdminClientFormView {
 
     /// The path of the stored app.
     pub fn own(&self) -> String {
-        format!(
-            "{}/admin/clients/{}",
-            self.page.base,
-            segment(&self.client_id)
-        )
+        format!("{}/admin/clients/{}", self.page.base, segment(&self.client_id))
     }
 
     /// The link to the app's sessions.

@@ -23,12 +23,7 @@ pub fn device(agent: Option<&str>) -> Device {
     let parser = Parser::new();
     let parsed = parser.parse(agent);
     let (name, version, os, category) = match &parsed {
-        Some(found) => (
-            known(found.name),
-            known(found.version),
-            known(found.os),
-            found.category,
-        ),
+        Some(found) => (known(found.name), known(found.version), known(found.os), found.category),
         None => (None, None, None, ""),
     };
     if let ("pc" | "smartphone" | "mobilephone" | "appliance", Some(os)) = (category, os) {
@@ -61,12 +56,7 @@ pub fn device(agent: Option<&str>) -> Device {
                     detail: Some(versioned(&name, version)),
                     icon,
                 },
-                None => Device {
-                    label: os.clone(),
-                    head: os,
-                    detail: None,
-                    icon,
-                },
+                None => Device { label: os.clone(), head: os, detail: None, icon },
             },
         };
     }
@@ -193,12 +183,7 @@ mod tests {
                 "Safari 26, Mac",
             ),
             ("curl/8.14.1", "curl", "terminal", "curl 8.14.1"),
-            (
-                "python-requests/2.32.3",
-                "python-requests",
-                "terminal",
-                "python-requests 2.32.3",
-            ),
+            ("python-requests/2.32.3", "python-requests", "terminal", "python-requests 2.32.3"),
             ("node", "node", "terminal", "node"),
             (
                 "openid-client/v6.8.1 (https://github.com/panva)",

@@ -49,27 +49,16 @@ impl Faults {
 
     /// No fault yet in a form of these fields.
     pub fn new(fields: &'static [&'static str]) -> Self {
-        Self {
-            fields,
-            list: Vec::new(),
-        }
+        Self { fields, list: Vec::new() }
     }
 
     /// Adds one; the list keeps the order of the form.
     pub fn add(&mut self, field: &str, text: impl Into<String>) {
-        let place = self
-            .fields
-            .iter()
-            .position(|known| *known == field)
-            .unwrap_or(0);
+        let place = self.fields.iter().position(|known| *known == field).unwrap_or(0);
         if let Some(field) = self.fields.get(place) {
-            self.list.push(Fault {
-                field,
-                text: text.into(),
-            });
+            self.list.push(Fault { field, text: text.into() });
             let fields = self.fields;
-            self.list
-                .sort_by_key(|fault| fields.iter().position(|known| *known == fault.field));
+            self.list.sort_by_key(|fault| fields.iter().position(|known| *known == fault.field));
         }
     }
 
@@ -82,10 +71,7 @@ impl Faults {
 
     /// The first fault of a field.
     pub fn of(&self, field: &str) -> Option<&str> {
-        self.list
-            .iter()
-            .find(|fault| fault.field == field)
-            .map(|fault| fault.text.as_str())
+        self.list.iter().find(|fault| fault.field == field).map(|fault| fault.text.as_str())
     }
 
     /// All of them, in the order of the form.

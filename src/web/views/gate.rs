@@ -65,10 +65,7 @@ impl LoginView {
     /// The link that tries again, with the request kept.
     pub fn again(&self) -> String {
         let path = format!("{}/login", self.page.base);
-        super::table::href(
-            &path,
-            &[("request", self.request.as_deref().unwrap_or_default())],
-        )
+        super::table::href(&path, &[("request", self.request.as_deref().unwrap_or_default())])
     }
 }
 

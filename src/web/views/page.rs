@@ -107,29 +107,14 @@ pub struct Place {
 }
 
 const fn place(nav: Nav, path: &'static str, icon: &'static str, label: &'static str) -> Place {
-    Place {
-        nav,
-        path,
-        icon,
-        label,
-    }
+    Place { nav, path, icon, label }
 }
 
 const PERSON: [Place; 4] = [
     place(Nav::Account, "/account", "home", "Overview"),
-    place(
-        Nav::AccountSessions,
-        "/account/sessions",
-        "laptop",
-        "Sessions",
-    ),
+    place(Nav::AccountSessions, "/account/sessions", "laptop", "Sessions"),
     place(Nav::AccountApps, "/account/apps", "apps", "Apps"),
-    place(
-        Nav::AccountSecurity,
-        "/account/security",
-        "shield",
-        "Security",
-    ),
+    place(Nav::AccountSecurity, "/account/security", "shield", "Security"),
 ];
 
 const ADMIN: [Place; 6] = [
@@ -213,11 +198,7 @@ pub struct Badge {
 impl Badge {
     /// Any badge.
     pub fn new(tone: Tone, icon: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            tone,
-            icon,
-            text: text.into(),
-        }
+        Self { tone, icon, text: text.into() }
     }
 
     /// A live session, a person who may sign in.
@@ -257,11 +238,7 @@ impl Badge {
 
     /// The icon's classes: "out" turns around in right-to-left pages.
     pub fn icon_class(&self) -> &'static str {
-        if self.icon == "out" {
-            "icon icon-turn"
-        } else {
-            "icon"
-        }
+        if self.icon == "out" { "icon icon-turn" } else { "icon" }
     }
 }
 
@@ -277,9 +254,6 @@ pub struct AppFace {
 impl AppFace {
     /// The face of an app by its name.
     pub fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            letter: words::letter(name),
-        }
+        Self { name: name.to_owned(), letter: words::letter(name) }
     }
 }

@@ -105,41 +105,22 @@ pub fn scope_line(scope: ScopeInfo<'_>, words: &ScopeWords) -> ScopeLine {
     match scope.name {
         "openid" => line(ScopeGroup::Know, "Know your account number here", None),
         "profile" => line(ScopeGroup::Know, "See your name", None),
-        "email" => line(
-            ScopeGroup::Know,
-            "See your email address",
-            words.email.clone(),
-        ),
+        "email" => line(ScopeGroup::Know, "See your email address", words.email.clone()),
         "phone" => line(ScopeGroup::Know, "See your phone number", None),
         "address" => line(ScopeGroup::Know, "See your postal address", None),
         "offline_access" => line(
             ScopeGroup::Away,
             "Keep this access when you aren’t using the app",
-            Some(format!(
-                "It ends when you take it back, or after {} without use.",
-                words.idle
-            )),
+            Some(format!("It ends when you take it back, or after {} without use.", words.idle)),
         ),
-        name => match scope
-            .description
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-        {
+        name => match scope.description.map(str::trim).filter(|text| !text.is_empty()) {
             Some(description) => {
                 let writes = match scope.risk {
                     Some(risk) => risk == Risk::Write,
                     // A name that doesn't say that it only reads is taken for one that writes.
                     None => !(name.ends_with(".read") || name.ends_with(":read")),
                 };
-                line(
-                    if writes {
-                        ScopeGroup::Change
-                    } else {
-                        ScopeGroup::See
-                    },
-                    description,
-                    None,
-                )
+                line(if writes { ScopeGroup::Change } else { ScopeGroup::See }, description, None)
             }
             None => line(
                 ScopeGroup::Undescribed,
@@ -154,9 +135,7 @@ pub fn scope_line(scope: ScopeInfo<'_>, words: &ScopeWords) -> ScopeLine {
 pub fn scope_lines(scopes: &[ScopeInfo<'_>], words: &ScopeWords) -> Vec<ScopeLine> {
     let identity = |name: &str| matches!(name, "profile" | "email" | "phone" | "address");
     let told = scopes.iter().any(|scope| identity(scope.name));
-    let alone = scopes
-        .iter()
-        .all(|scope| matches!(scope.name, "openid" | "offline_access"));
+    let alone = scopes.iter().all(|scope| matches!(scope.name, "openid" | "offline_access"));
     let mut lines: Vec<ScopeLine> = Vec::new();
     for scope in scopes {
         if scope.name == "openid" && told {
@@ -180,10 +159,7 @@ pub fn scope_blocks(lines: Vec<ScopeLine>) -> Vec<ScopeBlock> {
     for line in lines {
         match blocks.iter_mut().find(|block| block.group == line.group) {
             Some(block) => block.lines.push(line),
-            None => blocks.push(ScopeBlock {
-                group: line.group,
-                lines: vec![line],
-            }),
+            None => blocks.push(ScopeBlock { group: line.group, lines: vec![line] }),
         }
     }
     blocks.sort_by_key(|block| block.group);
@@ -253,19 +229,11 @@ mod tests {
     }
 
     fn named(name: &str) -> ScopeInfo<'_> {
-        ScopeInfo {
-            name,
-            description: None,
-            risk: None,
-        }
+        ScopeInfo { name, description: None, risk: None }
     }
 
     fn described<'a>(name: &'a str, description: &'a str, risk: Option<Risk>) -> ScopeInfo<'a> {
-        ScopeInfo {
-            name,
-            description: Some(description),
-            risk,
-        }
+        ScopeInfo { name, description: Some(description), risk }
     }
 
     #[test]
@@ -281,10 +249,8 @@ mod tests {
             named("email"),
         ];
         let blocks = scope_blocks(scope_lines(&asked, &words()));
-        let titles: Vec<_> = blocks
-            .iter()
-            .map(|block| (block.group.title(), block.lines.len()))
-            .collect();
+        let titles: Vec<_> =
+            blocks.iter().map(|block| (block.group.title(), block.lines.len())).collect();
         assert_eq!(
             titles,
             [
@@ -295,25 +261,16 @@ mod tests {
                 ("Not described", 1)
             ]
         );
-        assert_eq!(
-            blocks[0].lines[1].detail.as_deref(),
-            Some("ada@northfield.example")
-        );
+        assert_eq!(blocks[0].lines[1].detail.as_deref(), Some("ada@northfield.example"));
         assert_eq!(blocks[4].lines[0].sentence, "x.unknown");
     }
 
     #[test]
     fn openid_alone_says_so() {
         let lines = scope_lines(&[named("openid"), named("offline_access")], &words());
-        assert_eq!(
-            lines[0].sentence,
-            "Know your account number here, and nothing else about you"
-        );
+        assert_eq!(lines[0].sentence, "Know your account number here, and nothing else about you");
         let lines = scope_lines(
-            &[
-                named("openid"),
-                described("notes.read", "Read your notes", None),
-            ],
+            &[named("openid"), described("notes.read", "Read your notes", None)],
             &words(),
         );
         assert_eq!(lines[0].sentence, "Know your account number here");
@@ -323,36 +280,18 @@ mod tests {
     fn risk_is_said_or_told_by_the_name_and_taken_for_writing_in_doubt() {
         let group = |scope| scope_line(scope, &words()).group;
         assert_eq!(group(described("a.read", "Read", None)), ScopeGroup::See);
-        assert_eq!(
-            group(described("a.read", "Read", Some(Risk::Write))),
-            ScopeGroup::Change
-        );
-        assert_eq!(
-            group(described("a.write", "Write", Some(Risk::Read))),
-            ScopeGroup::See
-        );
-        assert_eq!(
-            group(described("admin", "Look after everything", None)),
-            ScopeGroup::Change
-        );
-        assert_eq!(
-            group(described("a.read", "  ", None)),
-            ScopeGroup::Undescribed
-        );
+        assert_eq!(group(described("a.read", "Read", Some(Risk::Write))), ScopeGroup::Change);
+        assert_eq!(group(described("a.write", "Write", Some(Risk::Read))), ScopeGroup::See);
+        assert_eq!(group(described("admin", "Look after everything", None)), ScopeGroup::Change);
+        assert_eq!(group(described("a.read", "  ", None)), ScopeGroup::Undescribed);
     }
 
     #[test]
     fn sentences_turn_to_the_third_person() {
         for (first, third) in [
             ("See your name and picture", "Sees your name and picture"),
-            (
-                "Read your notes and notebooks",
-                "Reads your notes and notebooks",
-            ),
-            (
-                "Write, change and delete your notes",
-                "Writes, changes and deletes your notes",
-            ),
+            ("Read your notes and notebooks", "Reads your notes and notebooks"),
+            ("Write, change and delete your notes", "Writes, changes and deletes your notes"),
             ("Read and write your files", "Reads and writes your files"),
             ("Keep this access", "Keeps this access"),
             ("Apply for leave", "Applies for leave"),

@@ -28,31 +28,20 @@ pub fn spark(values: &[f64], label: impl Into<String>) -> Option<Spark> {
         .iter()
         .enumerate()
         .map(|(place, value)| {
-            let part = if span > 0.0 {
-                (value - least) / span
-            } else {
-                0.5
-            };
+            let part = if span > 0.0 { (value - least) / span } else { 0.5 };
             let y = HEIGHT - MARGIN - part * (HEIGHT - 2.0 * MARGIN);
             format!("{} {}", tenth(place as f64 * step), tenth(y))
         })
         .collect();
     let edge = format!("M{}", points.join(" L"));
     let area = format!("{edge} V56 H0 Z");
-    Some(Spark {
-        edge,
-        area,
-        label: label.into(),
-    })
+    Some(Spark { edge, area, label: label.into() })
 }
 
 /// The widths of meters, in hundredths of the largest.
 pub fn meter_widths(counts: &[u64]) -> Vec<String> {
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
-    counts
-        .iter()
-        .map(|count| tenth(*count as f64 * 100.0 / most as f64))
-        .collect()
+    counts.iter().map(|count| tenth(*count as f64 * 100.0 / most as f64)).collect()
 }
 
 fn tenth(value: f64) -> String {

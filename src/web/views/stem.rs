@@ -131,12 +131,7 @@ impl Knot {
             Self::Quiet { count: 1, from, .. } => {
                 format!("1 refresh, generation {}", thousands(*from))
             }
-            Self::Quiet {
-                count: many,
-                from,
-                to,
-                ..
-            } => format!(
+            Self::Quiet { count: many, from, to, .. } => format!(
                 "{}, generations {} to {}",
                 count(*many, "refresh", "refreshes"),
                 thousands(*from),
@@ -145,31 +140,23 @@ impl Knot {
             Self::Refreshed { generation, .. } => {
                 format!("Refreshed, generation {}", thousands(*generation))
             }
-            Self::Retry {
-                times: 0 | 1,
-                generation,
-                ..
-            } => {
+            Self::Retry { times: 0 | 1, generation, .. } => {
                 format!("Retry, generation {} given again", thousands(*generation))
             }
-            Self::Retry {
-                times, generation, ..
-            } => {
+            Self::Retry { times, generation, .. } => {
                 format!(
                     "{} retries, generation {} given again",
                     thousands(*times),
                     thousands(*generation)
                 )
             }
-            Self::Reissue { presented, .. } => format!(
-                "Asked again with token {}, long after",
-                thousands(*presented)
-            ),
+            Self::Reissue { presented, .. } => {
+                format!("Asked again with token {}, long after", thousands(*presented))
+            }
             Self::Late { presented, .. } => format!("Token {} came late", thousands(*presented)),
-            Self::Ahead { presented, .. } => format!(
-                "Token {} was newer than the database",
-                thousands(*presented)
-            ),
+            Self::Ahead { presented, .. } => {
+                format!("Token {} was newer than the database", thousands(*presented))
+            }
             Self::Reuse { generation, .. } => {
                 format!("Token {} used a second time", thousands(*generation))
             }
@@ -189,12 +176,7 @@ impl Knot {
             Self::Refreshed { note, .. } | Self::Retry { note, .. } | Self::Ended { note, .. } => {
                 note.clone()
             }
-            Self::Reissue {
-                left_behind,
-                generation,
-                alarm,
-                ..
-            } => Some(format!(
+            Self::Reissue { left_behind, generation, alarm, .. } => Some(format!(
                 "Its answer must have got lost, so token {} was left behind. Generation {} was given.{}",
                 thousands(*left_behind),
                 thousands(*generation),
@@ -324,9 +306,7 @@ impl Stem {
                 .position(|knot| knot.gives(twice))
                 .or_else(|| latest_first.iter().position(Knot::is_old))
         });
-        let retried = latest_first
-            .iter()
-            .any(|knot| matches!(knot, Knot::Retry { .. }));
+        let retried = latest_first.iter().any(|knot| matches!(knot, Knot::Retry { .. }));
         let entries = latest_first
             .into_iter()
             .enumerate()
@@ -336,11 +316,7 @@ impl Stem {
                 entry(knot, place == 0, here, torn)
             })
             .collect();
-        Self {
-            entries,
-            forked: fork.is_some(),
-            retried,
-        }
+        Self { entries, forked: fork.is_some(), retried }
     }
 }
 
@@ -355,19 +331,9 @@ fn entry(knot: Knot, tip: bool, fork: bool, torn: bool) -> Entry {
             classes.push("quiet");
             (*from, None, Vec::new())
         }
-        Knot::Refreshed {
-            generation,
-            current,
-            ..
-        } => (
-            *generation,
-            None,
-            if *current || fork {
-                vec!["fill"]
-            } else {
-                Vec::new()
-            },
-        ),
+        Knot::Refreshed { generation, current, .. } => {
+            (*generation, None, if *current || fork { vec!["fill"] } else { Vec::new() })
+        }
         Knot::Retry { generation, .. } => (*generation, Some("renew"), vec!["bud"]),
         Knot::Reissue { generation, .. } => (*generation, None, vec!["warn"]),
         Knot::Late { presented, .. } => (*presented, Some("clock"), vec!["bud"]),
@@ -445,22 +411,11 @@ mod tests {
     }
 
     fn refreshed(generation: u64) -> Knot {
-        Knot::Refreshed {
-            generation,
-            facts: facts(),
-            caller: None,
-            current: false,
-            note: None,
-        }
+        Knot::Refreshed { generation, facts: facts(), caller: None, current: false, note: None }
     }
 
     fn reuse(generation: u64) -> Knot {
-        Knot::Reuse {
-            generation,
-            facts: facts(),
-            caller: Some('B'),
-            note: "Late.".into(),
-        }
+        Knot::Reuse { generation, facts: facts(), caller: Some('B'), note: "Late.".into() }
     }
 
     fn quiet(from: u64, to: u64) -> Knot {
@@ -475,11 +430,7 @@ mod tests {
     }
 
     fn root() -> Knot {
-        Knot::SignedIn {
-            generation: 1,
-            facts: facts(),
-            note: String::new(),
-        }
+        Knot::SignedIn { generation: 1, facts: facts(), note: String::new() }
     }
 
     fn ended() -> Knot {
@@ -492,10 +443,7 @@ mod tests {
     }
 
     fn classes(stem: &Stem) -> Vec<&str> {
-        stem.entries
-            .iter()
-            .map(|entry| entry.classes.as_str())
-            .collect()
+        stem.entries.iter().map(|entry| entry.classes.as_str()).collect()
     }
 
     #[test]
@@ -508,10 +456,7 @@ mod tests {
             quiet(2, 38),
             root(),
         ]);
-        assert_eq!(
-            classes(&stem),
-            ["cut torn tip", "torn", "torn", "fork", "quiet", "root"]
-        );
+        assert_eq!(classes(&stem), ["cut torn tip", "torn", "torn", "fork", "quiet", "root"]);
         assert!(stem.forked);
         assert_eq!(stem.entries[1].knot_classes, " fill on-2 gone");
         assert_eq!(stem.entries[3].knot_classes, " fill");
@@ -520,17 +465,8 @@ mod tests {
 
     #[test]
     fn an_older_fork_lies_in_the_quiet_run_or_at_the_root() {
-        let stem = Stem::grow(vec![
-            ended(),
-            reuse(4),
-            refreshed(211),
-            quiet(2, 210),
-            root(),
-        ]);
-        assert_eq!(
-            classes(&stem),
-            ["cut torn tip", "torn", "torn", "quiet fork", "root"]
-        );
+        let stem = Stem::grow(vec![ended(), reuse(4), refreshed(211), quiet(2, 210), root()]);
+        assert_eq!(classes(&stem), ["cut torn tip", "torn", "torn", "quiet fork", "root"]);
         let stem = Stem::grow(vec![reuse(1), refreshed(2), root()]);
         assert_eq!(classes(&stem), ["torn tip", "torn", "root fork"]);
         let stem = Stem::grow(vec![reuse(7)]);
@@ -551,12 +487,7 @@ mod tests {
             root(),
             quiet(2, 37),
             refreshed(38),
-            Knot::Retry {
-                times: 2,
-                generation: 38,
-                facts: facts(),
-                note: None,
-            },
+            Knot::Retry { times: 2, generation: 38, facts: facts(), note: None },
             Knot::Reissue {
                 presented: 40,
                 left_behind: 41,
@@ -564,15 +495,8 @@ mod tests {
                 facts: facts(),
                 alarm: true,
             },
-            Knot::Late {
-                presented: 37,
-                facts: facts(),
-            },
-            Knot::Ahead {
-                presented: 50,
-                generation: 51,
-                facts: facts(),
-            },
+            Knot::Late { presented: 37, facts: facts() },
+            Knot::Ahead { presented: 50, generation: 51, facts: facts() },
             reuse(1_806),
             ended(),
         ];
@@ -591,12 +515,7 @@ mod tests {
                 "Revoked"
             ]
         );
-        assert!(
-            kinds[4]
-                .note()
-                .unwrap()
-                .contains("token 41 was left behind")
-        );
+        assert!(kinds[4].note().unwrap().contains("token 41 was left behind"));
         assert_eq!(short(1_806), "1.8k");
         assert_eq!(short(12_345), "12k");
         assert_eq!(short(3_000_000), "3M");

@@ -25,22 +25,12 @@ pub struct Column {
 impl Column {
     /// A column that doesn't sort.
     pub const fn plain(label: &'static str) -> Self {
-        Self {
-            label,
-            key: None,
-            extra: false,
-            end: false,
-        }
+        Self { label, key: None, extra: false, end: false }
     }
 
     /// A column that sorts by a key.
     pub const fn sorted(label: &'static str, key: &'static str) -> Self {
-        Self {
-            label,
-            key: Some(key),
-            extra: false,
-            end: false,
-        }
+        Self { label, key: Some(key), extra: false, end: false }
     }
 
     /// The same, stepping back first.
@@ -96,11 +86,8 @@ pub fn heads(columns: &[Column], sort: &str, path: &str, query: &[(&str, &str)])
         Some(key) => (key, Direction::Down),
         None => (sort, Direction::Up),
     };
-    let kept: Vec<(&str, &str)> = query
-        .iter()
-        .copied()
-        .filter(|(key, _)| !matches!(*key, "sort" | "after"))
-        .collect();
+    let kept: Vec<(&str, &str)> =
+        query.iter().copied().filter(|(key, _)| !matches!(*key, "sort" | "after")).collect();
     columns
         .iter()
         .map(|column| {
@@ -136,11 +123,7 @@ pub fn href(path: &str, query: &[(&str, &str)]) -> String {
         pairs.append_pair(key, value);
     }
     let query = pairs.finish();
-    if query.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?{query}")
-    }
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
 /// What stands above a table: the count in bold, then how it was filtered and sorted.
@@ -191,27 +174,13 @@ mod tests {
 
     #[test]
     fn links_keep_the_filter_and_start_at_the_first_page() {
-        let query = [
-            ("q", "a&b"),
-            ("state", ""),
-            ("sort", "-user"),
-            ("after", "x"),
-        ];
+        let query = [("q", "a&b"), ("state", ""), ("sort", "-user"), ("after", "x")];
         let heads = heads(&COLUMNS, "-user", "/id/admin/sessions", &query);
-        assert_eq!(
-            heads[0].href.as_deref(),
-            Some("/id/admin/sessions?q=a%26b&sort=user")
-        );
+        assert_eq!(heads[0].href.as_deref(), Some("/id/admin/sessions?q=a%26b&sort=user"));
         assert_eq!(heads[0].aria(), Some("descending"));
         assert_eq!(heads[1].href, None);
-        assert_eq!(
-            heads[2].href.as_deref(),
-            Some("/id/admin/sessions?q=a%26b&sort=-generation")
-        );
-        assert_eq!(
-            (heads[2].aria(), heads[2].class, heads[2].icon()),
-            (None, "end extra", "sort")
-        );
+        assert_eq!(heads[2].href.as_deref(), Some("/id/admin/sessions?q=a%26b&sort=-generation"));
+        assert_eq!((heads[2].aria(), heads[2].class, heads[2].icon()), (None, "end extra", "sort"));
     }
 
     #[test]

@@ -36,31 +36,16 @@ fn page(fill: Fill, nav: Nav) -> Page {
         dir: "ltr",
         site: fill.text("Northfield ID"),
         host: "id.northfield.example".into(),
-        base: if fill == Fill::Hostile {
-            "/id".into()
-        } else {
-            String::new()
-        },
+        base: if fill == Fill::Hostile { "/id".into() } else { String::new() },
         csrf: fill.text("Zk3t"),
-        viewer: Some(Viewer::new(
-            &fill.text("Ada Fern"),
-            "ada",
-            "ada@northfield.example",
-            true,
-        )),
+        viewer: Some(Viewer::new(&fill.text("Ada Fern"), "ada", "ada@northfield.example", true)),
         nav,
         flash: None,
     }
 }
 
 fn flashed(fill: Fill, nav: Nav, text: &str) -> Page {
-    Page {
-        flash: Some(Flash {
-            tone: Tone::Good,
-            text: fill.text(text),
-        }),
-        ..page(fill, nav)
-    }
+    Page { flash: Some(Flash { tone: Tone::Good, text: fill.text(text) }), ..page(fill, nav) }
 }
 
 fn facts(fill: Fill, ago: i64, ip: &str, with: &str, fresh: bool) -> Facts {
@@ -151,52 +136,24 @@ fn ended(fill: Fill) -> Stem {
             current: false,
             note: None,
         },
-        Knot::SignedIn {
-            generation: 1,
-            facts: home(9 * MINUTE),
-            note: "Password.".into(),
-        },
+        Knot::SignedIn { generation: 1, facts: home(9 * MINUTE), note: "Password.".into() },
     ])
 }
 
 fn scopes(fill: Fill) -> Vec<ScopeLine> {
     let description = fill.text("Write, change and delete your notes");
     let asked = [
-        ScopeInfo {
-            name: "openid",
-            description: None,
-            risk: None,
-        },
-        ScopeInfo {
-            name: "profile",
-            description: None,
-            risk: None,
-        },
-        ScopeInfo {
-            name: "email",
-            description: None,
-            risk: None,
-        },
+        ScopeInfo { name: "openid", description: None, risk: None },
+        ScopeInfo { name: "profile", description: None, risk: None },
+        ScopeInfo { name: "email", description: None, risk: None },
         ScopeInfo {
             name: "notes.read",
             description: Some("Read your notes and notebooks"),
             risk: None,
         },
-        ScopeInfo {
-            name: "notes.write",
-            description: Some(&description),
-            risk: Some(Risk::Write),
-        },
-        ScopeInfo {
-            name: "offline_access",
-            description: None,
-            risk: None,
-        },
-        ScopeInfo {
-            name: "meadow.sync",
-            description: None,
-            risk: None,
-        },
+        ScopeInfo { name: "notes.write", description: Some(&description), risk: Some(Risk::Write) },
+        ScopeInfo { name: "offline_access", description: None, risk: None },
+        ScopeInfo { name: "meadow.sync", description: None, risk: None },
     ];
     let words = ScopeWords {
         site: fill.text("Northfield ID"),
@@ -256,15 +213,7 @@ fn sessions_view(fill: Fill, filtered: bool, empty: bool) -> AdminSessionsView {
             41,
             Badge::reuse(),
         ),
-        (
-            "Basil Rowe",
-            "basil",
-            "Orchard Mail",
-            FIREFOX,
-            "203.0.113.24",
-            5_218,
-            Badge::active(),
-        ),
+        ("Basil Rowe", "basil", "Orchard Mail", FIREFOX, "203.0.113.24", 5_218, Badge::active()),
         (
             "Linden Marsh",
             "linden",
@@ -274,33 +223,9 @@ fn sessions_view(fill: Fill, filtered: bool, empty: bool) -> AdminSessionsView {
             211,
             Badge::quiet(),
         ),
-        (
-            "Sage Holm",
-            "sage",
-            "Orchard Mail",
-            "",
-            "198.51.100.41",
-            402,
-            Badge::signed_out(),
-        ),
-        (
-            "Willow Dean",
-            "willow",
-            "Tidewater Pay",
-            FIREFOX,
-            "203.0.113.131",
-            55,
-            Badge::revoked(),
-        ),
-        (
-            "Iris Field",
-            "iris",
-            "Tidewater Pay",
-            FIREFOX,
-            "203.0.113.132",
-            55,
-            Badge::expired(),
-        ),
+        ("Sage Holm", "sage", "Orchard Mail", "", "198.51.100.41", 402, Badge::signed_out()),
+        ("Willow Dean", "willow", "Tidewater Pay", FIREFOX, "203.0.113.131", 55, Badge::revoked()),
+        ("Iris Field", "iris", "Tidewater Pay", FIREFOX, "203.0.113.132", 55, Badge::expired()),
     ];
     let query = [("q", ""), ("state", if filtered { "quiet" } else { "" })];
     AdminSessionsView {
@@ -313,29 +238,14 @@ fn sessions_view(fill: Fill, filtered: bool, empty: bool) -> AdminSessionsView {
                 "2 sessions revoked. Their apps are signed out at their next request.",
             )
         },
-        q: if empty {
-            fill.text("192.0.2.200")
-        } else {
-            String::new()
-        },
-        user: if filtered {
-            fill.text("rowan")
-        } else {
-            String::new()
-        },
+        q: if empty { fill.text("192.0.2.200") } else { String::new() },
+        user: if filtered { fill.text("rowan") } else { String::new() },
         clients: Choice::list(
-            &[
-                ("", "All apps".to_owned()),
-                ("meadow-notes", fill.text("Meadow Notes")),
-            ],
+            &[("", "All apps".to_owned()), ("meadow-notes", fill.text("Meadow Notes"))],
             if filtered { "meadow-notes" } else { "" },
         ),
         states: AdminSessionsView::states(if filtered { "quiet" } else { "" }),
-        sort: if filtered {
-            "rotated".into()
-        } else {
-            String::new()
-        },
+        sort: if filtered { "rotated".into() } else { String::new() },
         filtered,
         caption: Caption {
             count: "18,902 sessions".into(),
@@ -352,25 +262,23 @@ fn sessions_view(fill: Fill, filtered: bool, empty: bool) -> AdminSessionsView {
         } else {
             rows.into_iter()
                 .enumerate()
-                .map(
-                    |(at, (name, username, app, agent, ip, generation, badge))| {
-                        let device = device(Some(agent));
-                        SessionRow {
-                            id: format!("fam_{at}"),
-                            name: fill.text(name),
-                            username: username.into(),
-                            app: AppFace::new(&fill.text(app)),
-                            device: device.head,
-                            device_detail: device.detail,
-                            ip: ip.into(),
-                            began: When::stamp(NOW, NOW - 40 * DAY),
-                            refreshed: When::stamp(NOW, NOW - MINUTE),
-                            generation: thousands(generation),
-                            live: badge == Badge::active() || badge == Badge::quiet(),
-                            badge,
-                        }
-                    },
-                )
+                .map(|(at, (name, username, app, agent, ip, generation, badge))| {
+                    let device = device(Some(agent));
+                    SessionRow {
+                        id: format!("fam_{at}"),
+                        name: fill.text(name),
+                        username: username.into(),
+                        app: AppFace::new(&fill.text(app)),
+                        device: device.head,
+                        device_detail: device.detail,
+                        ip: ip.into(),
+                        began: When::stamp(NOW, NOW - 40 * DAY),
+                        refreshed: When::stamp(NOW, NOW - MINUTE),
+                        generation: thousands(generation),
+                        live: badge == Badge::active() || badge == Badge::quiet(),
+                        badge,
+                    }
+                })
                 .collect()
         },
         all: filtered.then(|| "Revoke all 3 that match…".to_owned()),
@@ -421,12 +329,7 @@ fn thing(fill: Fill, title: &str, badge: Option<Badge>) -> SessionThing {
 fn samples(fill: Fill) -> Vec<(&'static str, String)> {
     let gate = || page(fill, Nav::Nowhere);
     let app = || AppFace::new(&fill.text("Meadow Notes"));
-    let who = Viewer::new(
-        &fill.text("Ada Fern"),
-        "ada",
-        "ada@northfield.example",
-        true,
-    );
+    let who = Viewer::new(&fill.text("Ada Fern"), "ada", "ada@northfield.example", true);
     let login = |state: LoginState| LoginView {
         page: gate(),
         app: Some(app()),
@@ -697,43 +600,26 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
 /// The values of an attribute, in order.
 fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
     let start = format!(" {attribute}=\"");
-    html.split(start.as_str())
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect()
+    html.split(start.as_str()).skip(1).filter_map(|rest| rest.split('"').next()).collect()
 }
 
 /// The tags as they are written, with their attributes.
 fn tags(html: &str) -> Vec<&str> {
-    html.split('<')
-        .skip(1)
-        .filter_map(|rest| rest.split('>').next())
-        .collect()
+    html.split('<').skip(1).filter_map(|rest| rest.split('>').next()).collect()
 }
 
 fn everything() -> Vec<(&'static str, String)> {
-    samples(Fill::Usual)
-        .into_iter()
-        .chain(samples(Fill::Hostile))
-        .collect()
+    samples(Fill::Usual).into_iter().chain(samples(Fill::Hostile)).collect()
 }
 
 #[test]
 fn every_template_has_a_sample() {
     // A page without one would be held against nothing.
-    let names: Vec<&str> = samples(Fill::Usual)
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let names: Vec<&str> = samples(Fill::Usual).into_iter().map(|(name, _)| name).collect();
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/pages")).unwrap()
     {
         let path = file.unwrap().path();
-        let page = path
-            .file_stem()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .replace('_', "-");
+        let page = path.file_stem().unwrap().to_str().unwrap().replace('_', "-");
         assert!(names.iter().any(|name| name.starts_with(&page)), "{page}");
     }
 }
@@ -757,10 +643,7 @@ fn nothing_is_inline() {
     for (name, html) in everything() {
         for tag in tags(&html) {
             let bare: String = tag.split('"').step_by(2).collect::<Vec<_>>().join(" ");
-            assert!(
-                !tag.starts_with("style") && !tag.starts_with("script"),
-                "{name}: {tag}"
-            );
+            assert!(!tag.starts_with("style") && !tag.starts_with("script"), "{name}: {tag}");
             for word in bare.split_whitespace() {
                 let inline =
                     word.starts_with("style=") || (word.starts_with("on") && word.ends_with('='));
@@ -782,11 +665,7 @@ fn each_page_has_one_heading_and_skips_no_level() {
                     .and_then(|level| level.to_digit(10))
             })
             .collect();
-        assert_eq!(
-            levels.iter().filter(|level| **level == 1).count(),
-            1,
-            "{name}"
-        );
+        assert_eq!(levels.iter().filter(|level| **level == 1).count(), 1, "{name}");
         assert_eq!(levels.first(), Some(&1), "{name}");
         for pair in levels.windows(2) {
             assert!(pair[1] <= pair[0] + 1, "{name}: {levels:?}");
@@ -801,9 +680,7 @@ fn every_reference_inside_a_page_leads_somewhere() {
         let known: BTreeSet<&str> = ids.iter().copied().collect();
         assert_eq!(ids.len(), known.len(), "{name} has an id twice: {ids:?}");
         let described = values(&html, "aria-describedby");
-        let links = values(&html, "href")
-            .into_iter()
-            .filter_map(|href| href.strip_prefix('#'));
+        let links = values(&html, "href").into_iter().filter_map(|href| href.strip_prefix('#'));
         for id in described
             .iter()
             .flat_map(|list| list.split(' '))
@@ -818,25 +695,16 @@ fn every_reference_inside_a_page_leads_somewhere() {
 #[test]
 fn every_icon_and_file_exists() {
     let sprite = std::str::from_utf8(
-        assets::all()
-            .iter()
-            .find(|asset| asset.name == "icons.svg")
-            .unwrap()
-            .bytes,
+        assets::all().iter().find(|asset| asset.name == "icons.svg").unwrap().bytes,
     )
     .unwrap();
     let icons: BTreeSet<&str> = values(sprite, "id").into_iter().collect();
     for (name, html) in everything() {
-        let base = if html.contains("href=\"/id/") {
-            "/id"
-        } else {
-            ""
-        };
+        let base = if html.contains("href=\"/id/") { "/id" } else { "" };
         for href in values(&html, "href") {
             let (path, icon) = href.split_once('#').unwrap_or((href, ""));
-            if let Some(file) = path
-                .strip_prefix(base)
-                .and_then(|path| path.strip_prefix("/static/"))
+            if let Some(file) =
+                path.strip_prefix(base).and_then(|path| path.strip_prefix("/static/"))
             {
                 let asset = assets::find(file).unwrap_or_else(|| panic!("{name}: no file {href}"));
                 if asset.name == "icons.svg" {
@@ -888,10 +756,7 @@ fn every_link_and_form_stays_below_the_base() {
         "/static/*",
     ];
     for (name, html) in samples(Fill::Usual) {
-        for link in values(&html, "href")
-            .into_iter()
-            .chain(values(&html, "action"))
-        {
+        for link in values(&html, "href").into_iter().chain(values(&html, "action")) {
             if link.starts_with('#') {
                 continue;
             }
@@ -915,11 +780,7 @@ fn every_link_and_form_stays_below_the_base() {
 #[test]
 fn every_form_that_changes_something_carries_the_token() {
     for (name, html) in everything() {
-        for form in html
-            .split("<form")
-            .skip(1)
-            .filter_map(|rest| rest.split("</form>").next())
-        {
+        for form in html.split("<form").skip(1).filter_map(|rest| rest.split("</form>").next()) {
             let posts = form.split('>').next().unwrap().contains("method=\"post\"");
             assert_eq!(posts, form.contains("name=\"csrf\""), "{name}: {form}");
         }
@@ -930,29 +791,10 @@ fn every_form_that_changes_something_carries_the_token() {
 fn forms_have_the_fields_that_handlers_read() {
     let pages = samples(Fill::Usual);
     for (name, action, fields) in [
-        (
-            "login-app",
-            "/login",
-            vec!["csrf", "password", "request", "stay", "username"],
-        ),
-        (
-            "login",
-            "/login",
-            vec!["csrf", "password", "stay", "username"],
-        ),
+        ("login-app", "/login", vec!["csrf", "password", "request", "stay", "username"]),
+        ("login", "/login", vec!["csrf", "password", "stay", "username"]),
         ("consent", "/consent", vec!["csrf", "decision", "request"]),
-        (
-            "setup",
-            "/setup",
-            vec![
-                "csrf",
-                "display_name",
-                "email",
-                "link",
-                "password",
-                "username",
-            ],
-        ),
+        ("setup", "/setup", vec!["csrf", "display_name", "email", "link", "password", "username"]),
         (
             "admin-revoke",
             "/admin/sessions/revoke",
@@ -979,15 +821,8 @@ fn forms_have_the_fields_that_handlers_read() {
 fn a_form_that_came_back_says_so_in_its_title_and_keeps_no_password() {
     for (name, html) in everything() {
         let title = html.split("<title>").nth(1).unwrap();
-        assert_eq!(
-            title.starts_with("Error: "),
-            html.contains("id=\"summary\""),
-            "{name}"
-        );
-        for tag in tags(&html)
-            .into_iter()
-            .filter(|tag| tag.contains("type=\"password\""))
-        {
+        assert_eq!(title.starts_with("Error: "), html.contains("id=\"summary\""), "{name}");
+        for tag in tags(&html).into_iter().filter(|tag| tag.contains("type=\"password\"")) {
             assert!(!tag.contains(" value="), "{name}: {tag}");
         }
     }

@@ -26,18 +26,12 @@ fn moment(at_ms: i64) -> DateTime<Utc> {
 
 impl When {
     fn new(at_ms: i64, text: String) -> Self {
-        Self {
-            iso: moment(at_ms).format("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            text,
-        }
+        Self { iso: moment(at_ms).format("%Y-%m-%dT%H:%M:%SZ").to_string(), text }
     }
 
     /// For people: relative under a day ("2 minutes ago"), then a date ("1 September").
     pub fn ago(now_ms: i64, at_ms: i64) -> Self {
-        Self::new(
-            at_ms,
-            relative(now_ms, at_ms).unwrap_or_else(|| date(now_ms, at_ms)),
-        )
+        Self::new(at_ms, relative(now_ms, at_ms).unwrap_or_else(|| date(now_ms, at_ms)))
     }
 
     /// As [`When::ago`], to follow a verb: "2 minutes ago", "on 1 September".
@@ -77,10 +71,7 @@ impl When {
 
     /// For administrators, in running text: "23 November 2026, 14:31:05 UTC".
     pub fn exact(at_ms: i64) -> Self {
-        Self::new(
-            at_ms,
-            moment(at_ms).format("%-d %B %Y, %H:%M:%S UTC").to_string(),
-        )
+        Self::new(at_ms, moment(at_ms).format("%-d %B %Y, %H:%M:%S UTC").to_string())
     }
 
     /// For administrators, in columns that are headed as UTC: "23 Nov, 14:31:05".
@@ -96,24 +87,13 @@ impl When {
 
     /// For a list of what happened to one person: "23 November, 14:31 UTC".
     pub fn event(now_ms: i64, at_ms: i64) -> Self {
-        Self::new(
-            at_ms,
-            format!(
-                "{}, {}",
-                date(now_ms, at_ms),
-                moment(at_ms).format("%H:%M UTC")
-            ),
-        )
+        Self::new(at_ms, format!("{}, {}", date(now_ms, at_ms), moment(at_ms).format("%H:%M UTC")))
     }
 }
 
 fn date(now_ms: i64, at_ms: i64) -> String {
     let at = moment(at_ms);
-    let pattern = if at.year() == moment(now_ms).year() {
-        "%-d %B"
-    } else {
-        "%-d %B %Y"
-    };
+    let pattern = if at.year() == moment(now_ms).year() { "%-d %B" } else { "%-d %B %Y" };
     at.format(pattern).to_string()
 }
 
@@ -147,11 +127,8 @@ pub fn about(now_ms: i64, until_ms: i64) -> String {
     if left < MINUTE {
         return "less than a minute".to_owned();
     }
-    let (unit, one, many) = if left < HOUR {
-        (MINUTE, "minute", "minutes")
-    } else {
-        (HOUR, "hour", "hours")
-    };
+    let (unit, one, many) =
+        if left < HOUR { (MINUTE, "minute", "minutes") } else { (HOUR, "hour", "hours") };
     let rounded = u64::try_from(left.saturating_add(unit / 2) / unit).unwrap_or(1);
     format!("about {}", count(rounded, one, many))
 }
@@ -171,11 +148,7 @@ pub fn thousands(number: u64) -> String {
 
 /// A counted word: "1 session", "18,902 sessions".
 pub fn count(number: u64, one: &str, many: &str) -> String {
-    format!(
-        "{} {}",
-        thousands(number),
-        if number == 1 { one } else { many }
-    )
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
 /// The first letters of the first and the last word of a name, or "?".
@@ -185,16 +158,8 @@ pub fn initials(name: &str) -> String {
         .filter_map(|word| word.chars().find(|letter| letter.is_alphanumeric()));
     let first = firsts.next();
     let last = firsts.next_back();
-    let letters: String = first
-        .into_iter()
-        .chain(last)
-        .flat_map(char::to_uppercase)
-        .collect();
-    if letters.is_empty() {
-        "?".to_owned()
-    } else {
-        letters
-    }
+    let letters: String = first.into_iter().chain(last).flat_map(char::to_uppercase).collect();
+    if letters.is_empty() { "?".to_owned() } else { letters }
 }
 
 /// The letter on an app's tile, or "?".
@@ -205,11 +170,7 @@ pub fn letter(name: &str) -> String {
         .into_iter()
         .flat_map(char::to_uppercase)
         .collect();
-    if letter.is_empty() {
-        "?".to_owned()
-    } else {
-        letter
-    }
+    if letter.is_empty() { "?".to_owned() } else { letter }
 }
 
 /// The first word of a name, to speak to a person with.
@@ -220,12 +181,7 @@ pub fn first_name(name: &str) -> &str {
 /// The text with its first letter as a capital.
 pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
-    letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .chain(letters)
-        .collect()
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 #[cfg(test)]
@@ -258,10 +214,7 @@ mod tests {
         assert_eq!(When::exact(NOW).text, "23 November 2026, 14:32:07 UTC");
         assert_eq!(When::exact(NOW).iso, "2026-11-23T14:32:07Z");
         assert_eq!(When::stamp(NOW, NOW - DAY).text, "22 Nov, 14:32:07");
-        assert_eq!(
-            When::stamp(NOW, NOW - 400 * DAY).text,
-            "19 Oct 2025, 14:32:07"
-        );
+        assert_eq!(When::stamp(NOW, NOW - 400 * DAY).text, "19 Oct 2025, 14:32:07");
         assert_eq!(When::clock(NOW).text, "14:32 UTC");
         assert_eq!(When::clock_seconds(NOW).text, "14:32:07 UTC");
         assert_eq!(When::event(NOW, NOW).text, "23 November, 14:32 UTC");
@@ -283,10 +236,8 @@ mod tests {
 
     #[test]
     fn numbers_have_separators() {
-        let read: Vec<String> = [0, 7, 999, 1_000, 18_902, 1_234_567]
-            .into_iter()
-            .map(thousands)
-            .collect();
+        let read: Vec<String> =
+            [0, 7, 999, 1_000, 18_902, 1_234_567].into_iter().map(thousands).collect();
         assert_eq!(read, ["0", "7", "999", "1,000", "18,902", "1,234,567"]);
         assert_eq!(count(1, "session", "sessions"), "1 session");
         assert_eq!(count(0, "session", "sessions"), "0 sessions");
@@ -295,10 +246,8 @@ mod tests {
 
     #[test]
     fn spans_use_their_largest_whole_unit() {
-        let read: Vec<String> = [0, 20, 60, 600, 3_600, 86_400, 2_592_000, 90]
-            .into_iter()
-            .map(span)
-            .collect();
+        let read: Vec<String> =
+            [0, 20, 60, 600, 3_600, 86_400, 2_592_000, 90].into_iter().map(span).collect();
         assert_eq!(
             read,
             [
