@@ -24,7 +24,8 @@ impl Clock {
 
     /// The time.
     pub fn now(&self) -> Timestamp {
-        let added = self.correction.load(Ordering::Relaxed) + self.travelled.load(Ordering::Relaxed);
+        let added =
+            self.correction.load(Ordering::Relaxed) + self.travelled.load(Ordering::Relaxed);
         Timestamp::from_millis(machine_millis().saturating_add(added))
     }
 

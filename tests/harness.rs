@@ -20,17 +20,13 @@ on_both_databases! {
 
 #[test]
 fn two_databases_of_one_cluster_know_nothing_of_each_other() {
-    let (Some(one), Some(other)) = (
-        database::fresh(Kind::Postgres),
-        database::fresh(Kind::Postgres),
-    ) else {
+    let (Some(one), Some(other)) =
+        (database::fresh(Kind::Postgres), database::fresh(Kind::Postgres))
+    else {
         return;
     };
     one.sql("CREATE TABLE t (a BIGINT)");
-    assert_eq!(
-        other.sql("SELECT count(*) FROM pg_tables WHERE tablename = 't'"),
-        "0"
-    );
+    assert_eq!(other.sql("SELECT count(*) FROM pg_tables WHERE tablename = 't'"), "0");
 }
 
 #[test]
@@ -52,16 +48,9 @@ fn postgres_serves_a_certificate_for_localhost_alone() {
     };
     let authority = cluster.authority_file().display().to_string();
     let right = psql("localhost", &authority);
-    assert_eq!(
-        String::from_utf8_lossy(&right.stdout).trim(),
-        "t",
-        "{right:?}"
-    );
+    assert_eq!(String::from_utf8_lossy(&right.stdout).trim(), "t", "{right:?}");
     let wrong_host = psql("127.0.0.1", &authority);
-    assert!(
-        String::from_utf8_lossy(&wrong_host.stderr).contains("127.0.0.1"),
-        "{wrong_host:?}"
-    );
+    assert!(String::from_utf8_lossy(&wrong_host.stderr).contains("127.0.0.1"), "{wrong_host:?}");
     let stranger = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(stranger.path(), postgres::Authority::new().pem()).unwrap();
     let wrong_authority = psql("localhost", &stranger.path().display().to_string());
@@ -89,11 +78,7 @@ async fn serve_page(html: &'static str) -> String {
             let mut request = [0; 4096];
             let read = stream.read(&mut request).await.unwrap_or(0);
             let icon = request[..read].starts_with(b"GET /favicon.ico");
-            let (status, body) = if icon {
-                ("204 No Content", "")
-            } else {
-                ("200 OK", html)
-            };
+            let (status, body) = if icon { ("204 No Content", "") } else { ("200 OK", html) };
             let answer = format!(
                 "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\n\
                  content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
@@ -117,14 +102,8 @@ async fn axe_finds_a_planted_violation_under_a_strict_policy() {
     };
     browser.goto(&page).await.unwrap();
     let violations = browser.axe().await;
-    let ids: Vec<&str> = violations
-        .iter()
-        .map(|violation| violation.id.as_str())
-        .collect();
-    assert!(
-        ids.contains(&"image-alt") && ids.contains(&"label"),
-        "{violations:#?}"
-    );
+    let ids: Vec<&str> = violations.iter().map(|violation| violation.id.as_str()).collect();
+    assert!(ids.contains(&"image-alt") && ids.contains(&"label"), "{violations:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,10 +141,7 @@ async fn a_page_wider_than_a_phone_is_noticed() {
 
 #[test]
 fn stock_clients_are_installed() {
-    for output in [
-        clients::node("versions.mjs", &[]),
-        clients::python("versions.py", &[]),
-    ] {
+    for output in [clients::node("versions.mjs", &[]), clients::python("versions.py", &[])] {
         let Some(output) = output else { continue };
         assert!(output.status.success(), "{output:?}");
         println!("{}", String::from_utf8_lossy(&output.stdout).trim());
@@ -192,8 +168,5 @@ fn a_cluster_does_not_outlive_its_owner() {
     let port = cluster.port();
     drop(cluster);
     assert!(!folder.exists(), "{} is still there", folder.display());
-    assert!(
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
-        "still listening"
-    );
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "still listening");
 }

@@ -115,7 +115,8 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let _place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| PasswordError::Busy)?;
+        let _place =
+            Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| PasswordError::Busy)?;
         let turn =
             Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordError::Busy)?;
         tokio::task::spawn_blocking(move || {

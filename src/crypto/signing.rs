@@ -75,11 +75,9 @@ pub type PrivateKey = Zeroizing<Vec<u8>>;
 pub fn generate(algorithm: Algorithm) -> Result<PrivateKey, SigningError> {
     let failed = |cause: &str| SigningError { algorithm, cause: cause.to_owned() };
     let bytes = match algorithm {
-        Algorithm::Es256 => {
-            EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
-                .and_then(|pair| pair.to_pkcs8v1().map(|document| document.as_ref().to_vec()))
-                .map_err(|_| failed("the library couldn't make one"))?
-        }
+        Algorithm::Es256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
+            .and_then(|pair| pair.to_pkcs8v1().map(|document| document.as_ref().to_vec()))
+            .map_err(|_| failed("the library couldn't make one"))?,
         Algorithm::EdDsa => {
             let random = aws_lc_rs::rand::SystemRandom::new();
             Ed25519KeyPair::generate_pkcs8v1(&random)
@@ -115,8 +113,7 @@ impl SigningKey {
         };
         let mut jwk = Jwk::from_encoding_key(&encoding, algorithm.jwt())
             .map_err(|e| failed(e.to_string()))?;
-        let kid =
-            jwk.thumbprint(ThumbprintHash::SHA256).map_err(|e| failed(e.to_string()))?;
+        let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|e| failed(e.to_string()))?;
         jwk.common.key_id = Some(kid.clone());
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
         let decoding = DecodingKey::from_jwk(&jwk).map_err(|e| failed(e.to_string()))?;

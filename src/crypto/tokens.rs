@@ -28,7 +28,10 @@ pub struct TokenKeys {
 
 impl TokenKeys {
     /// From secrets with their ids; new tokens carry `current`. `None` without that one.
-    pub fn new(secrets: impl IntoIterator<Item = (KeyId, Vec<u8>)>, current: KeyId) -> Option<Self> {
+    pub fn new(
+        secrets: impl IntoIterator<Item = (KeyId, Vec<u8>)>,
+        current: KeyId,
+    ) -> Option<Self> {
         let keys: BTreeMap<_, _> =
             secrets.into_iter().map(|(id, secret)| (id, Key::new(HMAC_SHA256, &secret))).collect();
         keys.contains_key(&current).then_some(Self { keys, current })

@@ -54,11 +54,7 @@ impl Issuer {
             .timeout(Duration::from_secs(10))
             .user_agent("MeadowNotes/1.0")
             .build()?;
-        Ok(Self {
-            config,
-            http: Http(http),
-            metadata: OnceCell::new(),
-        })
+        Ok(Self { config, http: Http(http), metadata: OnceCell::new() })
     }
 
     /// The origin that the authorization endpoint is known to be at, if it is.
@@ -77,11 +73,7 @@ impl Issuer {
             .add_scopes(scopes.map(|scope| Scope::new(scope.to_owned())))
             .set_pkce_challenge(challenge)
             .url();
-        Ok(Begun {
-            url: url.into(),
-            state: state.into_secret(),
-            verifier,
-        })
+        Ok(Begun { url: url.into(), state: state.into_secret(), verifier })
     }
 
     /// RFC 9207: whether an authorization response came from this server.
@@ -112,10 +104,7 @@ impl Issuer {
             Err(what) => return unavailable(what),
         };
         let token = RefreshToken::new(token.expose_secret().to_owned());
-        let answer = client
-            .exchange_refresh_token(&token)
-            .request_async(&self.http)
-            .await;
+        let answer = client.exchange_refresh_token(&token).request_async(&self.http).await;
         answer_of(answer)
     }
 
@@ -128,11 +117,7 @@ impl Issuer {
             return Err("The server has no revocation endpoint".to_owned());
         };
         // By hand: the crate refuses to revoke without TLS, which a demo on localhost hasn't.
-        let hint = if is_refresh {
-            "refresh_token"
-        } else {
-            "access_token"
-        };
+        let hint = if is_refresh { "refresh_token" } else { "access_token" };
         let mut form = vec![("token", token.expose_secret()), ("token_type_hint", hint)];
         let mut request = self.http.0.post(endpoint);
         match &self.config.client_secret {
@@ -193,10 +178,8 @@ impl Issuer {
                     return Ok(metadata);
                 }
                 Ok(answer) => {
-                    last = format!(
-                        "The server answered {} for its metadata",
-                        answer.status().as_u16()
-                    )
+                    last =
+                        format!("The server answered {} for its metadata", answer.status().as_u16())
                 }
                 Err(why) => last = plainly(&why),
             }
@@ -220,10 +203,7 @@ fn metadata_urls(issuer: &str) -> Vec<String> {
 }
 
 fn unavailable(what: String) -> Answer {
-    Answer::Unavailable {
-        what,
-        retry_after: None,
-    }
+    Answer::Unavailable { what, retry_after: None }
 }
 
 fn answer_of(
@@ -232,9 +212,7 @@ fn answer_of(
     match answer {
         Ok(tokens) => Answer::Tokens(Tokens {
             access: tokens.access_token().secret().to_owned().into(),
-            refresh: tokens
-                .refresh_token()
-                .map(|token| token.secret().to_owned().into()),
+            refresh: tokens.refresh_token().map(|token| token.secret().to_owned().into()),
             life: tokens.expires_in(),
             scope: tokens.scopes().map(|scopes| {
                 let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
@@ -246,15 +224,13 @@ fn answer_of(
             description: refusal.error_description().cloned(),
             uri: refusal.error_uri().cloned(),
         }),
-        Err(RequestTokenError::Request(why)) => Answer::Unavailable {
-            what: why.what,
-            retry_after: why.retry_after,
-        },
+        Err(RequestTokenError::Request(why)) => {
+            Answer::Unavailable { what: why.what, retry_after: why.retry_after }
+        }
         // Whatever answered so is no authorization server: perhaps a proxy before it.
-        Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => Answer::Unavailable {
-            what: "The answer made no sense".to_owned(),
-            retry_after: None,
-        },
+        Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
+            Answer::Unavailable { what: "The answer made no sense".to_owned(), retry_after: None }
+        }
     }
 }
 
@@ -276,10 +252,8 @@ impl<'c> AsyncHttpClient<'c> for Http {
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
-            let no_answer = |why: reqwest::Error| Unanswered {
-                what: plainly(&why),
-                retry_after: None,
-            };
+            let no_answer =
+                |why: reqwest::Error| Unanswered { what: plainly(&why), retry_after: None };
             let request = reqwest::Request::try_from(request).map_err(no_answer)?;
             let answer = self.0.execute(request).await.map_err(no_answer)?;
             let status = answer.status();

@@ -27,10 +27,7 @@ impl Keeper {
         let (show, shown) = watch::channel(session.clone());
         let (asks, asked) = mpsc::channel(4);
         tokio::spawn(keep(session, issuer, show, asked));
-        Self {
-            session: shown,
-            asks,
-        }
+        Self { session: shown, asks }
     }
 
     /// The session as it is now.

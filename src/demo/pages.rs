@@ -67,10 +67,7 @@ impl Meadow {
     }
 
     fn session(&self, request: &HttpRequest) -> Option<Session> {
-        self.with(request, |visitor| {
-            visitor.keeper.as_ref().map(Keeper::session)
-        })
-        .flatten()
+        self.with(request, |visitor| visitor.keeper.as_ref().map(Keeper::session)).flatten()
     }
 
     /// Remembers a visitor under a new id, which goes into a cookie.
@@ -159,9 +156,7 @@ pub(super) async fn headers<B: MessageBody>(
 }
 
 fn origin_of(url: &str) -> String {
-    url::Url::parse(url)
-        .map(|url| url.origin().ascii_serialization())
-        .unwrap_or_default()
+    url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
 /// What changes by the second, already in words: the page and the script show the same.
@@ -213,20 +208,14 @@ struct MessageView<'a> {
 
 fn live(session: Option<&Session>, now: Instant) -> Live {
     let Some(session) = session else {
-        return Live {
-            page: "signed-out",
-            ..Live::default()
-        };
+        return Live { page: "signed-out", ..Live::default() };
     };
     let since = |at: Instant| ago(now.saturating_duration_since(at));
-    let events = session.events.iter().map(|event| LiveEvent {
-        text: event.text.clone(),
-        ago: since(event.at),
-    });
-    let mut live = Live {
-        events: events.collect(),
-        ..Live::default()
-    };
+    let events = session
+        .events
+        .iter()
+        .map(|event| LiveEvent { text: event.text.clone(), ago: since(event.at) });
+    let mut live = Live { events: events.collect(), ..Live::default() };
     match &session.state {
         State::Ended { at, why } => {
             live.page = match why {
@@ -270,10 +259,7 @@ fn live(session: Option<&Session>, now: Instant) -> Live {
 
 fn home_of(meadow: &Meadow, session: Option<&Session>) -> Result<HttpResponse, Error> {
     let refusal = match session.map(|session| &session.state) {
-        Some(State::Ended {
-            why: End::ByServer(refusal),
-            ..
-        }) => Some(RefusalView {
+        Some(State::Ended { why: End::ByServer(refusal), .. }) => Some(RefusalView {
             error: refusal.error.clone(),
             description: refusal.description.clone(),
             uri: refusal
@@ -298,12 +284,8 @@ fn home_of(meadow: &Meadow, session: Option<&Session>) -> Result<HttpResponse, E
 }
 
 fn html(status: StatusCode, view: &impl Template) -> Result<HttpResponse, Error> {
-    let page = view
-        .render()
-        .map_err(actix_web::error::ErrorInternalServerError)?;
-    Ok(HttpResponse::build(status)
-        .content_type("text/html; charset=utf-8")
-        .body(page))
+    let page = view.render().map_err(actix_web::error::ErrorInternalServerError)?;
+    Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(page))
 }
 
 fn message(
@@ -312,14 +294,7 @@ fn message(
     text: &str,
     detail: Option<String>,
 ) -> Result<HttpResponse, Error> {
-    html(
-        status,
-        &MessageView {
-            title,
-            text,
-            detail,
-        },
-    )
+    html(status, &MessageView { title, text, detail })
 }
 
 fn see_other(place: &str) -> actix_web::HttpResponseBuilder {
@@ -436,9 +411,8 @@ async fn callback(request: HttpRequest, meadow: web::Data<Meadow>) -> Result<Htt
         Answer::Tokens(tokens) => {
             let keeper = Keeper::begin(tokens, Arc::clone(&meadow.issuer));
             // A new id at sign-in, so that nobody holds one from before.
-            let old = request
-                .cookie(COOKIE)
-                .and_then(|cookie| meadow.lock().remove(cookie.value()));
+            let old =
+                request.cookie(COOKIE).and_then(|cookie| meadow.lock().remove(cookie.value()));
             let pending = match old {
                 Some(old) => {
                     if let Some(old) = old.keeper {
@@ -448,11 +422,8 @@ async fn callback(request: HttpRequest, meadow: web::Data<Meadow>) -> Result<Htt
                 }
                 None => Vec::new(),
             };
-            let cookie = meadow.admit(Visitor {
-                seen: Instant::now(),
-                pending,
-                keeper: Some(keeper),
-            })?;
+            let cookie =
+                meadow.admit(Visitor { seen: Instant::now(), pending, keeper: Some(keeper) })?;
             Ok(see_other("/").cookie(cookie).finish())
         }
         Answer::Refused(refusal) => unfinished(match refusal.description {
@@ -485,9 +456,7 @@ async fn refresh(request: HttpRequest, meadow: web::Data<Meadow>) -> Result<Http
     if !meadow.is_own_form(&request) {
         return not_our_form();
     }
-    let done = meadow.with(&request, |visitor| {
-        visitor.keeper.as_ref().map(Keeper::refresh)
-    });
+    let done = meadow.with(&request, |visitor| visitor.keeper.as_ref().map(Keeper::refresh));
     if let Some(done) = done.flatten() {
         done.wait().await;
     }
@@ -498,9 +467,7 @@ async fn sign_out(request: HttpRequest, meadow: web::Data<Meadow>) -> Result<Htt
     if !meadow.is_own_form(&request) {
         return not_our_form();
     }
-    let done = meadow.with(&request, |visitor| {
-        visitor.keeper.as_ref().map(Keeper::sign_out)
-    });
+    let done = meadow.with(&request, |visitor| visitor.keeper.as_ref().map(Keeper::sign_out));
     if let Some(done) = done.flatten() {
         done.wait().await;
     }
@@ -508,12 +475,7 @@ async fn sign_out(request: HttpRequest, meadow: web::Data<Meadow>) -> Result<Htt
 }
 
 async fn nowhere() -> Result<HttpResponse, Error> {
-    message(
-        StatusCode::NOT_FOUND,
-        "There is nothing here",
-        "Meadow Notes has only one page.",
-        None,
-    )
+    message(StatusCode::NOT_FOUND, "There is nothing here", "Meadow Notes has only one page.", None)
 }
 
 async fn style() -> HttpResponse {
@@ -529,7 +491,5 @@ async fn script() -> HttpResponse {
 }
 
 async fn icon() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("image/svg+xml")
-        .body(include_str!("assets/meadow.svg"))
+    HttpResponse::Ok().content_type("image/svg+xml").body(include_str!("assets/meadow.svg"))
 }

@@ -89,12 +89,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn begin(tokens: Tokens, now: Instant) -> Self {
         let mut session = Self {
-            state: State::SignedIn(SignedIn {
-                tokens,
-                obtained: now,
-                refreshes: 0,
-                trouble: None,
-            }),
+            state: State::SignedIn(SignedIn { tokens, obtained: now, refreshes: 0, trouble: None }),
             events: VecDeque::new(),
         };
         session.note(now, "Signed in".to_owned());
@@ -164,10 +159,7 @@ impl Session {
             }
             Answer::Refused(refusal) => {
                 let text = format!("The server refused: {}", refusal.error);
-                self.state = State::Ended {
-                    at: now,
-                    why: End::ByServer(refusal),
-                };
+                self.state = State::Ended { at: now, why: End::ByServer(refusal) };
                 text
             }
         };
@@ -176,10 +168,7 @@ impl Session {
 
     /// The person signed out here. The tokens are gone with it.
     pub(super) fn sign_out(&mut self, told_server: Result<(), String>, now: Instant) {
-        self.state = State::Ended {
-            at: now,
-            why: End::Here,
-        };
+        self.state = State::Ended { at: now, why: End::Here };
         self.note(
             now,
             match told_server {
@@ -198,9 +187,9 @@ impl Session {
 fn pause(failures: u32, retry_after: Option<Duration>) -> Duration {
     match retry_after {
         Some(asked) => asked.clamp(Duration::from_secs(1), LONGEST_RETRY_AFTER),
-        None => Duration::from_secs(1)
-            .saturating_mul(2_u32.saturating_pow(failures))
-            .min(LONGEST_PAUSE),
+        None => {
+            Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
+        }
     }
 }
 
@@ -228,11 +217,7 @@ pub(super) fn seconds(time: Duration) -> String {
 
 /// How long ago something was.
 pub(super) fn ago(time: Duration) -> String {
-    if time.as_secs() == 0 {
-        "just now".to_owned()
-    } else {
-        format!("{} ago", seconds(time))
-    }
+    if time.as_secs() == 0 { "just now".to_owned() } else { format!("{} ago", seconds(time)) }
 }
 
 /// What is left of an access token, in whole seconds; `None` if it never said.
@@ -304,18 +289,10 @@ mod tests {
         assert_eq!(held(&session).tokens.access.expose_secret(), "access 1");
         assert_eq!(session.next_refresh(), Some(now + second(15 + 25)));
 
-        let bare = Tokens {
-            refresh: None,
-            scope: None,
-            ..tokens(2, 30)
-        };
+        let bare = Tokens { refresh: None, scope: None, ..tokens(2, 30) };
         session.heard(Answer::Tokens(bare), now + second(40));
         let refresh = session.refresh_token().unwrap();
-        assert_eq!(
-            refresh.expose_secret(),
-            "refresh 1",
-            "kept, as RFC 6749 says"
-        );
+        assert_eq!(refresh.expose_secret(), "refresh 1", "kept, as RFC 6749 says");
         assert_eq!(held(&session).tokens.scope.as_deref(), Some("notes.read"));
     }
 
@@ -327,18 +304,11 @@ mod tests {
             session.heard(unavailable(None), now);
             assert_eq!(session.next_refresh(), Some(now + second(pause)));
         }
-        assert_eq!(
-            session.refresh_token().unwrap().expose_secret(),
-            "refresh 0"
-        );
+        assert_eq!(session.refresh_token().unwrap().expose_secret(), "refresh 0");
         session.heard(Answer::Tokens(tokens(1, 20)), now);
         assert!(held(&session).trouble.is_none());
         session.heard(unavailable(None), now);
-        assert_eq!(
-            session.next_refresh(),
-            Some(now + second(1)),
-            "from the start"
-        );
+        assert_eq!(session.next_refresh(), Some(now + second(1)), "from the start");
     }
 
     #[test]
@@ -405,14 +375,8 @@ mod tests {
     fn the_countdown_reaches_nought_only_at_the_end() {
         let now = Instant::now();
         let session = Session::begin(tokens(0, 20), now);
-        for (after, left) in [
-            (0, 20),
-            (1, 20),
-            (1_000, 19),
-            (19_999, 1),
-            (20_000, 0),
-            (30_000, 0),
-        ] {
+        for (after, left) in [(0, 20), (1, 20), (1_000, 19), (19_999, 1), (20_000, 0), (30_000, 0)]
+        {
             let at = now + Duration::from_millis(after);
             assert_eq!(remaining(held(&session), at), Some(second(left)), "{after}");
         }

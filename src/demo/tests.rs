@@ -19,10 +19,7 @@ struct Script {
 
 impl Script {
     fn will_answer(&self, status: u16, body: &str) {
-        self.answers
-            .lock()
-            .unwrap()
-            .push_back((status, body.to_owned()));
+        self.answers.lock().unwrap().push_back((status, body.to_owned()));
     }
 
     fn asked(&self) -> Vec<String> {
@@ -108,15 +105,9 @@ impl Browser {
             scope: "notes.read offline_access".to_owned(),
         };
         tokio::spawn(serve(listener, config).unwrap());
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        Self {
-            http,
-            app,
-            cookie: String::new(),
-        }
+        let http =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { http, app, cookie: String::new() }
     }
 
     async fn send(&mut self, request: reqwest::RequestBuilder) -> (u16, String, String) {
@@ -128,21 +119,15 @@ impl Browser {
         }
         let place = answer.headers().get(LOCATION);
         let place = place.map_or(String::new(), |place| place.to_str().unwrap().to_owned());
-        (
-            answer.status().as_u16(),
-            place,
-            answer.text().await.unwrap(),
-        )
+        (answer.status().as_u16(), place, answer.text().await.unwrap())
     }
 
     async fn get(&mut self, path: &str) -> (u16, String, String) {
-        self.send(self.http.get(format!("{}{path}", self.app)))
-            .await
+        self.send(self.http.get(format!("{}{path}", self.app))).await
     }
 
     async fn post(&mut self, path: &str) -> (u16, String, String) {
-        self.send(self.http.post(format!("{}{path}", self.app)))
-            .await
+        self.send(self.http.post(format!("{}{path}", self.app))).await
     }
 
     /// Presses the button; gives the state that went along.
@@ -232,10 +217,7 @@ async fn refreshing_and_signing_out_are_the_persons_to_press() {
     let (_, _, page) = browser.get("/").await;
     assert!(page.contains("You signed out just now"), "{page}");
     let last = script.asked().pop().unwrap();
-    assert!(
-        last.starts_with("revoke token=refresh-token-number-000000000001"),
-        "{last}"
-    );
+    assert!(last.starts_with("revoke token=refresh-token-number-000000000001"), "{last}");
 }
 
 #[actix_web::test]
@@ -258,11 +240,7 @@ async fn an_answer_that_nobody_asked_for_signs_nobody_in() {
     let (status, _, page) = browser.get(&foreign).await;
     assert_eq!(status, 400);
     assert!(page.contains("another server"), "{page}");
-    assert_eq!(
-        browser.get(&right).await.0,
-        400,
-        "a state is good for one return"
-    );
+    assert_eq!(browser.get(&right).await.0, 400, "a state is good for one return");
 
     let state = browser.begin().await;
     let without_iss = format!("/callback?code=x&state={state}");
@@ -278,10 +256,7 @@ async fn a_person_may_say_no() {
     let back = format!("/callback?error=access_denied&state={state}&iss={issuer}");
     let (status, _, page) = browser.get(&back).await;
     assert_eq!(status, 200);
-    assert!(
-        page.contains("You chose not to let Meadow Notes in"),
-        "{page}"
-    );
+    assert!(page.contains("You chose not to let Meadow Notes in"), "{page}");
 }
 
 #[actix_web::test]
@@ -310,10 +285,7 @@ async fn a_server_that_is_away_is_an_error_with_a_way_back() {
     let (status, _, page) = browser.post("/sign-in").await;
     assert_eq!(status, 502);
     // apostrophes are escaped in pages
-    assert!(
-        page.contains("be reached") && page.contains("href=\"/\""),
-        "{page}"
-    );
+    assert!(page.contains("be reached") && page.contains("href=\"/\""), "{page}");
 }
 
 #[actix_web::test]
@@ -323,19 +295,11 @@ async fn every_answer_has_the_strict_policy() {
     for path in ["/", "/nowhere", "/meadow.css", "/status.json"] {
         let answer = browser.http.get(format!("{}{path}", browser.app));
         let answer = answer.send().await.unwrap();
-        let policy = answer.headers()["content-security-policy"]
-            .to_str()
-            .unwrap();
+        let policy = answer.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; "), "{policy}");
-        assert!(
-            policy.contains(&format!("form-action 'self' {issuer};")),
-            "{policy}"
-        );
+        assert!(policy.contains(&format!("form-action 'self' {issuer};")), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
         let page = answer.text().await.unwrap();
-        assert!(
-            !page.contains(" style=") && !page.contains("onclick"),
-            "{path}"
-        );
+        assert!(!page.contains(" style=") && !page.contains("onclick"), "{path}");
     }
 }

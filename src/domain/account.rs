@@ -64,7 +64,8 @@ pub fn check_username(name: &str) -> Result<(), String> {
     if good {
         Ok(())
     } else {
-        Err("Use up to 64 letters, digits, dots and dashes, beginning with a letter or digit.".into())
+        Err("Use up to 64 letters, digits, dots and dashes, beginning with a letter or digit."
+            .into())
     }
 }
 
@@ -92,7 +93,8 @@ pub fn check_email(email: &str) -> Result<(), String> {
 /// An instruction for the person who typed it.
 pub fn check_display_name(name: &str) -> Result<(), String> {
     let trimmed = name.trim();
-    if trimmed.is_empty() || trimmed.chars().count() > 100 || trimmed.chars().any(char::is_control) {
+    if trimmed.is_empty() || trimmed.chars().count() > 100 || trimmed.chars().any(char::is_control)
+    {
         Err("Give a name of 1 to 100 characters.".into())
     } else {
         Ok(())

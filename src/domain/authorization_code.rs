@@ -70,5 +70,9 @@ pub enum Replay {
 
 /// Tells a doubled request from a stolen code.
 pub fn replay(used_at: Timestamp, same_verifier: bool, now: Timestamp) -> Replay {
-    if same_verifier && now.since(used_at) <= DOUBLED_REQUEST { Replay::Doubled } else { Replay::Reuse }
+    if same_verifier && now.since(used_at) <= DOUBLED_REQUEST {
+        Replay::Doubled
+    } else {
+        Replay::Reuse
+    }
 }

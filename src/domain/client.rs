@@ -83,10 +83,8 @@ pub enum GrantType {
 
 impl GrantType {
     /// All of them, with their registered names.
-    pub const ALL: [(Self, &'static str); 2] = [
-        (Self::AuthorizationCode, "authorization_code"),
-        (Self::RefreshToken, "refresh_token"),
-    ];
+    pub const ALL: [(Self, &'static str); 2] =
+        [(Self::AuthorizationCode, "authorization_code"), (Self::RefreshToken, "refresh_token")];
 
     /// Its registered name.
     pub fn name(self) -> &'static str {
@@ -252,8 +250,10 @@ impl ClientMetadata {
             _ => {}
         }
         for audience in &self.audience {
-            if audience.is_empty() || audience.chars().any(|c| c.is_whitespace() || c.is_control()) {
-                faults.push(("audience", "An audience is a name or URI without spaces.".to_owned()));
+            if audience.is_empty() || audience.chars().any(|c| c.is_whitespace() || c.is_control())
+            {
+                faults
+                    .push(("audience", "An audience is a name or URI without spaces.".to_owned()));
             }
         }
         faults

@@ -122,7 +122,14 @@ impl History {
             last.count = last.count.saturating_add(1);
             return;
         }
-        self.entries.push(Entry { at: at.as_millis(), generation, presented, kind, caller, count: 1 });
+        self.entries.push(Entry {
+            at: at.as_millis(),
+            generation,
+            presented,
+            kind,
+            caller,
+            count: 1,
+        });
         if self.entries.len() > MAX_ENTRIES {
             let oldest = self.entries.iter().position(|entry| !entry.kind.is_kept()).unwrap_or(1);
             self.entries.remove(oldest);

@@ -11,7 +11,9 @@ pub const MAX_BYTES: usize = 1024;
 pub fn check(password: &str, minimum_chars: usize, names: &[&str]) -> Result<(), String> {
     let length = password.chars().count();
     if length < minimum_chars {
-        return Err(format!("Use at least {minimum_chars} characters. Four words make a good one."));
+        return Err(format!(
+            "Use at least {minimum_chars} characters. Four words make a good one."
+        ));
     }
     if password.len() > MAX_BYTES {
         return Err(format!("Use at most {MAX_BYTES} bytes."));
@@ -26,7 +28,9 @@ pub fn check(password: &str, minimum_chars: usize, names: &[&str]) -> Result<(),
     if letters.len() < 4 {
         return Err("Use more than three different characters.".into());
     }
-    if COMMON.iter().any(|common| folded.trim_end_matches(|c: char| c.is_ascii_digit()) == *common || folded == *common) {
+    if COMMON.iter().any(|common| {
+        folded.trim_end_matches(|c: char| c.is_ascii_digit()) == *common || folded == *common
+    }) {
         return Err("This is one of the passwords that are guessed first. Choose another.".into());
     }
     Ok(())

@@ -67,8 +67,13 @@ impl FromStr for Scope {
         }
         let mut tokens: Vec<String> = Vec::new();
         for token in text.split(' ').filter(|token| !token.is_empty()) {
-            if !token.bytes().all(|b| b == b'!' || (b'#'..=b'[').contains(&b) || (b']'..=b'~').contains(&b)) {
-                return Err("scope holds a character that RFC 6749 section 3.3 doesn't allow".into());
+            if !token
+                .bytes()
+                .all(|b| b == b'!' || (b'#'..=b'[').contains(&b) || (b']'..=b'~').contains(&b))
+            {
+                return Err(
+                    "scope holds a character that RFC 6749 section 3.3 doesn't allow".into()
+                );
             }
             if !tokens.iter().any(|own| own == token) {
                 tokens.push(token.to_owned());

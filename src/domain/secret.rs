@@ -55,11 +55,7 @@ impl HashedSecret {
     /// Whether both are hashes of one secret. Both sides are hashes, so how long the
     /// comparison takes tells nothing that helps to find the secret.
     pub fn matches(&self, other: &Self) -> bool {
-        self.0
-            .iter()
-            .zip(other.0.iter())
-            .fold(0u8, |differing, (a, b)| differing | (a ^ b))
-            == 0
+        self.0.iter().zip(other.0.iter()).fold(0u8, |differing, (a, b)| differing | (a ^ b)) == 0
     }
 }
 

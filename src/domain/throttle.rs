@@ -43,8 +43,11 @@ impl Failures {
     /// One more failure at `now`.
     pub fn and_one(self, now: Timestamp, limit: &Limit) -> Self {
         let forgotten = now.since(self.since) > limit.window && self.paused_until <= now;
-        let (count, since) =
-            if self.count == 0 || forgotten { (1, now) } else { (self.count.saturating_add(1), self.since) };
+        let (count, since) = if self.count == 0 || forgotten {
+            (1, now)
+        } else {
+            (self.count.saturating_add(1), self.since)
+        };
         let paused_until = if count >= limit.tries {
             let doublings = (count - limit.tries).min(16);
             let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(limit.longest_pause);

@@ -128,7 +128,9 @@ impl EndCause {
             Self::Admin => "the session was revoked by an administrator",
             Self::Client => "the session was ended by the client",
             Self::Reuse => "the session was ended because a refresh token was used by two holders",
-            Self::CodeReuse => "the session was ended because its authorization code was used twice",
+            Self::CodeReuse => {
+                "the session was ended because its authorization code was used twice"
+            }
             Self::PasswordChanged => "the session was ended by a change of password",
             Self::UserDisabled => "the account was disabled",
             Self::UserRemoved => "the account was removed",

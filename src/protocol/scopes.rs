@@ -28,11 +28,6 @@ pub fn remove(connection: &mut Connection, name: &str, act: &Act) -> Result<bool
     Ok(removed)
 }
 
-fn record(
-    connection: &mut Connection,
-    action: &'static str,
-    name: &str,
-    act: &Act,
-) -> Result<()> {
+fn record(connection: &mut Connection, action: &'static str, name: &str, act: &Act) -> Result<()> {
     act.record(connection, action, Some(("scope", name.to_owned())), None, None, None)
 }

@@ -7,7 +7,9 @@ use crate::domain::client::ClientId;
 use crate::domain::id::{BrowserSessionId, FamilyId, UserId};
 use crate::domain::token_family::EndCause;
 use crate::storage::families::{Family, Filter};
-use crate::storage::{Connection, Result, authorization_codes, browser_sessions, consents, families};
+use crate::storage::{
+    Connection, Result, authorization_codes, browser_sessions, consents, families,
+};
 
 /// Ends one family. Whether it was live.
 pub fn end_family(
@@ -19,16 +21,8 @@ pub fn end_family(
 ) -> Result<bool> {
     let Some(family) = families::find(connection, id)? else { return Ok(false) };
     let by = act.actor_name();
-    let ended = families::end(
-        connection,
-        id,
-        None,
-        cause,
-        Some(&by),
-        reason,
-        act.now,
-        random::write_id(),
-    )?;
+    let ended =
+        families::end(connection, id, None, cause, Some(&by), reason, act.now, random::write_id())?;
     if ended {
         record(connection, &family, cause, reason, act)?;
     }
@@ -44,8 +38,15 @@ pub fn end_families(
     act: &Act,
 ) -> Result<Vec<Family>> {
     let by = act.actor_name();
-    let ended =
-        families::end_all(connection, filter, cause, Some(&by), reason, act.now, random::write_id())?;
+    let ended = families::end_all(
+        connection,
+        filter,
+        cause,
+        Some(&by),
+        reason,
+        act.now,
+        random::write_id(),
+    )?;
     for family in &ended {
         record(connection, family, cause, reason, act)?;
     }
@@ -137,7 +138,8 @@ fn record(
     reason: Option<&str>,
     act: &Act,
 ) -> Result<()> {
-    let detail = reason.map_or_else(|| cause.name().to_owned(), |why| format!("{}: {why}", cause.name()));
+    let detail =
+        reason.map_or_else(|| cause.name().to_owned(), |why| format!("{}: {why}", cause.name()));
     act.record(
         connection,
         "session.ended",

@@ -66,7 +66,12 @@ pub enum Begun {
 }
 
 /// Looks the account up, unless the try must wait.
-pub fn begin(connection: &mut Connection, name: &str, keys: &Keys, now: Timestamp) -> Result<Begun> {
+pub fn begin(
+    connection: &mut Connection,
+    name: &str,
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<Begun> {
     for key in [&keys.account_here, &keys.network, &keys.account] {
         if let Some(until) = throttle::find(connection, key)?.pause(now) {
             return Ok(Begun::Wait(until));

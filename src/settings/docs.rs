@@ -15,10 +15,7 @@ const SECTIONS: &[(&str, &str)] = &[
 ];
 
 fn title(section: &str) -> &str {
-    SECTIONS
-        .iter()
-        .find(|(name, _)| *name == section)
-        .map_or(section, |(_, title)| title)
+    SECTIONS.iter().find(|(name, _)| *name == section).map_or(section, |(_, title)| title)
 }
 
 /// Every setting with its default, for the foot of `perennial serve --help`.
@@ -70,11 +67,8 @@ pub fn manual() -> String {
             section = Some(key.section());
             text.push_str(&heading(&key));
         }
-        let words = key
-            .default_words
-            .as_ref()
-            .map(|words| format!(" ({words})"))
-            .unwrap_or_default();
+        let words =
+            key.default_words.as_ref().map(|words| format!(" ({words})")).unwrap_or_default();
         text.push_str(&format!(
             "| `{}` | {} | `{}`{words} | {} |\n",
             key.short_name(),
@@ -147,10 +141,7 @@ mod tests {
         for key in keys() {
             assert!(help.contains(&format!("  {} = {}", key.name, key.default)));
         }
-        assert!(
-            help.lines().all(|line| line.chars().count() <= 100),
-            "{help}"
-        );
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     }
 
     #[test]

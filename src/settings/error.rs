@@ -80,33 +80,19 @@ pub enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Value {
-                key,
-                value,
-                origin,
-                right,
-            } => write!(f, "{key} = {value} ({origin}): it must be {right}"),
-            Self::UnknownKey {
-                key,
-                origin,
-                nearest: Some(nearest),
-            } => write!(
-                f,
-                "{key} ({origin}): there is no such setting; did you mean {nearest}?"
-            ),
-            Self::UnknownKey {
-                key,
-                origin,
-                nearest: None,
-            } => write!(
+            Self::Value { key, value, origin, right } => {
+                write!(f, "{key} = {value} ({origin}): it must be {right}")
+            }
+            Self::UnknownKey { key, origin, nearest: Some(nearest) } => {
+                write!(f, "{key} ({origin}): there is no such setting; did you mean {nearest}?")
+            }
+            Self::UnknownKey { key, origin, nearest: None } => write!(
                 f,
                 "{key} ({origin}): there is no such setting; `perennial serve --help` lists them all"
             ),
-            Self::Unreadable { path, cause } => write!(
-                f,
-                "{}: this settings file can't be read: {cause}",
-                path.display()
-            ),
+            Self::Unreadable { path, cause } => {
+                write!(f, "{}: this settings file can't be read: {cause}", path.display())
+            }
             Self::NotToml { origin, cause } => write!(f, "{origin}: this is not TOML: {cause}"),
             Self::NotAssignment { flag } => write!(
                 f,

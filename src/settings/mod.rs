@@ -145,9 +145,7 @@ impl Settings {
         if reader.problems.is_empty() {
             Ok(settings)
         } else {
-            Err(SettingsError {
-                problems: reader.problems,
-            })
+            Err(SettingsError { problems: reader.problems })
         }
     }
 
@@ -368,14 +366,11 @@ pub fn keys() -> Vec<Key> {
 }
 
 fn log_filter(text: &str) -> Result<String, String> {
-    tracing_subscriber::EnvFilter::builder()
-        .parse(text)
-        .map(|_| text.to_owned())
-        .map_err(|_| {
-            "a filter of `tracing`, such as info or warn,perennial=debug; levels are error, warn, \
+    tracing_subscriber::EnvFilter::builder().parse(text).map(|_| text.to_owned()).map_err(|_| {
+        "a filter of `tracing`, such as info or warn,perennial=debug; levels are error, warn, \
              info, debug, trace, off"
-                .to_owned()
-        })
+            .to_owned()
+    })
 }
 
 #[cfg(test)]

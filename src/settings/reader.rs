@@ -37,9 +37,7 @@ impl Key {
 
     /// Its name inside the section.
     pub fn short_name(&self) -> &'static str {
-        self.name
-            .split_once('.')
-            .map_or(self.name, |(_, name)| name)
+        self.name.split_once('.').map_or(self.name, |(_, name)| name)
     }
 
     /// The environment variable that sets it.
@@ -60,11 +58,7 @@ type Name = (&'static str, &'static str);
 
 impl Reader {
     pub(super) fn new(given: BTreeMap<String, Given>, problems: Vec<Problem>) -> Self {
-        Self {
-            given,
-            keys: Vec::new(),
-            problems,
-        }
+        Self { given, keys: Vec::new(), problems }
     }
 
     fn take<T>(
@@ -75,13 +69,7 @@ impl Reader {
         parse: impl FnOnce(&Raw) -> Result<T, String>,
     ) -> T {
         let (default, default_text) = default;
-        self.keys.push(Key {
-            name,
-            kind,
-            default: default_text,
-            default_words: None,
-            doc,
-        });
+        self.keys.push(Key { name, kind, default: default_text, default_words: None, doc });
         let Some(given) = self.given.get(name) else {
             return default;
         };
@@ -104,12 +92,7 @@ impl Reader {
                 (default, Origin::Default)
             }
         };
-        self.problems.push(Problem::Value {
-            key: name,
-            value,
-            origin,
-            right,
-        });
+        self.problems.push(Problem::Value { key: name, value, origin, right });
     }
 
     /// Once everything was read: what is left was never asked for.
@@ -120,11 +103,7 @@ impl Reader {
             }
             let variable = matches!(given.origin, Origin::Environment(_));
             let written = |key: &str| {
-                if variable {
-                    variable_of_key(key)
-                } else {
-                    key.to_owned()
-                }
+                if variable { variable_of_key(key) } else { key.to_owned() }
             };
             self.problems.push(Problem::UnknownKey {
                 key: written(key),
@@ -136,15 +115,12 @@ impl Reader {
 
     pub(super) fn text(&mut self, name: Name, default: &str) -> String {
         let right = "some text";
-        self.take(
-            name,
-            "text".to_owned(),
-            (default.to_owned(), format!("{default:?}")),
-            |raw| match raw {
+        self.take(name, "text".to_owned(), (default.to_owned(), format!("{default:?}")), |raw| {
+            match raw {
                 Raw::Text(text) | Raw::Typed(text) if !text.trim().is_empty() => Ok(text.clone()),
                 _ => Err(right.to_owned()),
-            },
-        )
+            }
+        })
     }
 
     /// Text with a rule of its own, which says what would be right.
@@ -181,28 +157,20 @@ impl Reader {
 
     pub(super) fn path(&mut self, name: Name, default: &str) -> PathBuf {
         self.checked(name, "path", default.to_owned(), |text| {
-            if text.is_empty() {
-                Err("the path of a file".to_owned())
-            } else {
-                Ok(text.to_owned())
-            }
+            if text.is_empty() { Err("the path of a file".to_owned()) } else { Ok(text.to_owned()) }
         })
         .into()
     }
 
     pub(super) fn flag(&mut self, name: Name, default: bool) -> bool {
-        self.take(
-            name,
-            "true or false".to_owned(),
-            (default, default.to_string()),
-            |raw| match raw {
-                Raw::Boolean(flag) => Ok(*flag),
-                Raw::Typed(text) if text == "true" => Ok(true),
-                Raw::Typed(text) if text == "false" => Ok(false),
-                Raw::Text(_) => Err("true or false, without quotes".to_owned()),
-                _ => Err("true or false".to_owned()),
-            },
-        )
+        self.take(name, "true or false".to_owned(), (default, default.to_string()), |raw| match raw
+        {
+            Raw::Boolean(flag) => Ok(*flag),
+            Raw::Typed(text) if text == "true" => Ok(true),
+            Raw::Typed(text) if text == "false" => Ok(false),
+            Raw::Text(_) => Err("true or false, without quotes".to_owned()),
+            _ => Err("true or false".to_owned()),
+        })
     }
 
     /// A whole number of something.
@@ -217,16 +185,8 @@ impl Reader {
         N: Copy + Display + PartialOrd + TryFrom<i64>,
     {
         let range = format!("{} to {}", bounds.start(), bounds.end());
-        let of_unit = if unit.is_empty() {
-            String::new()
-        } else {
-            format!(" of {unit}")
-        };
-        let kind = if unit.is_empty() {
-            range.clone()
-        } else {
-            format!("{unit}, {range}")
-        };
+        let of_unit = if unit.is_empty() { String::new() } else { format!(" of {unit}") };
+        let kind = if unit.is_empty() { range.clone() } else { format!("{unit}, {range}") };
         self.take(name, kind, (default, default.to_string()), |raw| {
             let right = format!("a whole number{of_unit}, {range}");
             whole(raw, &right)
@@ -257,20 +217,12 @@ impl Reader {
         default: u64,
     ) -> Option<Duration> {
         let range = format!("{} to {}, or 0 for none", bounds.start(), bounds.end());
-        let seconds = self.take(
-            name,
-            format!("seconds, {range}"),
-            (default, default.to_string()),
-            |raw| {
+        let seconds =
+            self.take(name, format!("seconds, {range}"), (default, default.to_string()), |raw| {
                 let right = format!("a whole number of seconds, {range}");
                 let number = u64::try_from(whole(raw, &right)?).map_err(|_| right.clone())?;
-                if number == 0 || bounds.contains(&number) {
-                    Ok(number)
-                } else {
-                    Err(right)
-                }
-            },
-        );
+                if number == 0 || bounds.contains(&number) { Ok(number) } else { Err(right) }
+            });
         if let Some(key) = self.keys.last_mut() {
             key.default_words = in_words(default);
         }
@@ -281,51 +233,34 @@ impl Reader {
         let words: Vec<&str> = C::WORDS.iter().map(|(word, _)| *word).collect();
         let kind = words.join(" or ");
         let right = kind.clone();
-        self.take(
-            name,
-            kind,
-            (default, format!("{:?}", default.word())),
-            |raw| match raw {
-                Raw::Text(text) | Raw::Typed(text) => C::WORDS
-                    .iter()
-                    .find(|(word, _)| word == text)
-                    .map(|(_, choice)| *choice)
-                    .ok_or(right),
-                _ => Err(right),
-            },
-        )
+        self.take(name, kind, (default, format!("{:?}", default.word())), |raw| match raw {
+            Raw::Text(text) | Raw::Typed(text) => C::WORDS
+                .iter()
+                .find(|(word, _)| word == text)
+                .map(|(_, choice)| *choice)
+                .ok_or(right),
+            _ => Err(right),
+        })
     }
 
     pub(super) fn networks(&mut self, name: Name) -> Vec<IpNet> {
         let right = "a list of addresses or networks, such as [\"10.0.0.0/8\", \"::1\"] \
                      (in a variable or flag: 10.0.0.0/8,::1)";
-        self.take(
-            name,
-            "list of networks".to_owned(),
-            (Vec::new(), "[]".to_owned()),
-            |raw| {
-                let items: Vec<&str> = match raw {
-                    Raw::List(items) => items.iter().map(String::as_str).collect(),
-                    Raw::Typed(text) => text
-                        .split(',')
-                        .map(str::trim)
-                        .filter(|item| !item.is_empty())
-                        .collect(),
-                    _ => return Err(right.to_owned()),
-                };
-                items
-                    .into_iter()
-                    .map(|item| network(item).ok_or_else(|| right.to_owned()))
-                    .collect()
-            },
-        )
+        self.take(name, "list of networks".to_owned(), (Vec::new(), "[]".to_owned()), |raw| {
+            let items: Vec<&str> = match raw {
+                Raw::List(items) => items.iter().map(String::as_str).collect(),
+                Raw::Typed(text) => {
+                    text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
+                }
+                _ => return Err(right.to_owned()),
+            };
+            items.into_iter().map(|item| network(item).ok_or_else(|| right.to_owned())).collect()
+        })
     }
 }
 
 fn network(text: &str) -> Option<IpNet> {
-    text.parse()
-        .ok()
-        .or_else(|| Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?)))
+    text.parse().ok().or_else(|| Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?)))
 }
 
 fn whole(raw: &Raw, right: &str) -> Result<i64, String> {
@@ -351,10 +286,7 @@ fn in_words(seconds: u64) -> Option<String> {
         .into_iter()
         .find(|(size, _)| seconds.is_multiple_of(*size) && seconds > 0)
         .map(|(size, unit)| (seconds / size, unit))?;
-    Some(format!(
-        "{number} {unit}{}",
-        if number == 1 { "" } else { "s" }
-    ))
+    Some(format!("{number} {unit}{}", if number == 1 { "" } else { "s" }))
 }
 
 /// The known name that a wrong one most likely meant.
@@ -386,10 +318,7 @@ mod tests {
 
     #[test]
     fn a_single_address_is_a_network() {
-        assert_eq!(
-            network("10.1.2.3").map(|net| net.to_string()).as_deref(),
-            Some("10.1.2.3/32")
-        );
+        assert_eq!(network("10.1.2.3").map(|net| net.to_string()).as_deref(), Some("10.1.2.3/32"));
         assert_eq!(network("nonsense"), None);
     }
 }

@@ -69,10 +69,7 @@ impl Sources {
     pub fn only<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self {
             flags: SettingsFlags {
-                set: pairs
-                    .into_iter()
-                    .map(|(key, value)| format!("{key}={value}"))
-                    .collect(),
+                set: pairs.into_iter().map(|(key, value)| format!("{key}={value}")).collect(),
                 ..SettingsFlags::default()
             },
             ..Self::default()
@@ -108,20 +105,14 @@ impl Sources {
                     let flag = Origin::Flag(format!("--set {}", key.trim()));
                     insert_flag(&mut all, key.trim(), value, flag);
                 }
-                None => problems.push(Problem::NotAssignment {
-                    flag: "--set".to_owned(),
-                }),
+                None => problems.push(Problem::NotAssignment { flag: "--set".to_owned() }),
             }
         }
         for (key, flag, value) in [
             ("database_url", "--database-url", &self.flags.database_url),
             ("issuer", "--issuer", &self.flags.issuer),
             ("listen", "--listen", &self.flags.listen),
-            (
-                "secret_key_file",
-                "--secret-key-file",
-                &self.flags.secret_key_file,
-            ),
+            ("secret_key_file", "--secret-key-file", &self.flags.secret_key_file),
         ] {
             if let Some(value) = value {
                 insert_flag(&mut all, key, value, Origin::Flag(flag.to_owned()));
@@ -142,9 +133,7 @@ fn insert_flag(all: &mut BTreeMap<String, Given>, key: &str, value: &str, origin
 fn key_of_variable(name: &str) -> Option<String> {
     let key = name.strip_prefix("PERENNIAL_")?;
     let foreign = matches!(key, "CONFIG" | "BLESS" | "PORT")
-        || ["TEST_", "SERVICE_", "PORT_"]
-            .iter()
-            .any(|prefix| key.starts_with(prefix));
+        || ["TEST_", "SERVICE_", "PORT_"].iter().any(|prefix| key.starts_with(prefix));
     (!foreign).then(|| key.replace("__", ".").to_ascii_lowercase())
 }
 
@@ -189,17 +178,12 @@ fn from_file(path: &Path, all: &mut BTreeMap<String, Given>, problems: &mut Vec<
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(cause) => {
-            problems.push(Problem::Unreadable {
-                path: path.to_owned(),
-                cause: cause.to_string(),
-            });
+            problems.push(Problem::Unreadable { path: path.to_owned(), cause: cause.to_string() });
             return;
         }
     };
-    let place = |offset: usize| Origin::File {
-        path: path.to_owned(),
-        line: line_of(&text, offset),
-    };
+    let place =
+        |offset: usize| Origin::File { path: path.to_owned(), line: line_of(&text, offset) };
     match DeTable::parse(&text) {
         Ok(table) => flatten("", table.get_ref(), &place, all),
         Err(cause) => problems.push(Problem::NotToml {
@@ -210,11 +194,7 @@ fn from_file(path: &Path, all: &mut BTreeMap<String, Given>, problems: &mut Vec<
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
-        + 1
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 fn flatten(
@@ -229,10 +209,7 @@ fn flatten(
             flatten(&format!("{key}."), inner, place, all);
             continue;
         }
-        let given = Given {
-            raw: raw_of(value.get_ref()),
-            origin: place(name.span().start),
-        };
+        let given = Given { raw: raw_of(value.get_ref()), origin: place(name.span().start) };
         all.insert(key, given);
     }
 }

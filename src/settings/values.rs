@@ -39,9 +39,7 @@ impl Issuer {
         }
         let canonical = url.as_str().trim_end_matches('/');
         if canonical != text {
-            return Err(format!(
-                "written as {canonical} (clients compare it letter by letter)"
-            ));
+            return Err(format!("written as {canonical} (clients compare it letter by letter)"));
         }
         let path = url.path().trim_end_matches('/');
         Ok(Self {
@@ -135,14 +133,10 @@ impl DatabaseUrl {
         };
         if text == "sqlite://:memory:" {
             return Err(
-                "a file: a database in memory would be another one for each connection".to_owned(),
+                "a file: a database in memory would be another one for each connection".to_owned()
             );
         }
-        if right {
-            Ok(Self(SecretString::from(text)))
-        } else {
-            Err(Self::RIGHT.to_owned())
-        }
+        if right { Ok(Self(SecretString::from(text))) } else { Err(Self::RIGHT.to_owned()) }
     }
 
     /// The database of a server that nobody has configured.
@@ -152,19 +146,12 @@ impl DatabaseUrl {
 
     /// Which database it is.
     pub fn kind(&self) -> DatabaseKind {
-        if self.sqlite_path().is_some() {
-            DatabaseKind::Sqlite
-        } else {
-            DatabaseKind::Postgres
-        }
+        if self.sqlite_path().is_some() { DatabaseKind::Sqlite } else { DatabaseKind::Postgres }
     }
 
     /// The file, when it is SQLite.
     pub fn sqlite_path(&self) -> Option<&Path> {
-        self.0
-            .expose_secret()
-            .strip_prefix("sqlite://")
-            .map(Path::new)
+        self.0.expose_secret().strip_prefix("sqlite://").map(Path::new)
     }
 
     /// The whole URL, password included: for the database driver alone.
@@ -190,11 +177,7 @@ impl fmt::Debug for DatabaseUrl {
 pub(super) fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         // A bare path may be shown; a libpq "password=…" line may not.
-        return if text.contains(['=', '@', ':']) {
-            "***".to_owned()
-        } else {
-            text.to_owned()
-        };
+        return if text.contains(['=', '@', ':']) { "***".to_owned() } else { text.to_owned() };
     };
     let (place, query) = match rest.split_once('?') {
         Some((place, query)) if !query.contains('@') => (place, Some(query)),
@@ -237,10 +220,7 @@ pub(super) trait Choice: Copy + PartialEq + 'static {
     const WORDS: &'static [(&'static str, Self)];
 
     fn word(self) -> &'static str {
-        Self::WORDS
-            .iter()
-            .find(|(_, choice)| *choice == self)
-            .map_or("", |(word, _)| word)
+        Self::WORDS.iter().find(|(_, choice)| *choice == self).map_or("", |(word, _)| word)
     }
 }
 
@@ -270,11 +250,8 @@ pub enum SigningAlgorithm {
 }
 
 impl Choice for SigningAlgorithm {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("ES256", Self::Es256),
-        ("EdDSA", Self::EdDsa),
-        ("RS256", Self::Rs256),
-    ];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("ES256", Self::Es256), ("EdDSA", Self::EdDsa), ("RS256", Self::Rs256)];
 }
 
 #[cfg(test)]
@@ -283,20 +260,15 @@ mod tests {
 
     #[test]
     fn the_defaults_are_right_values() {
-        assert_eq!(
-            Issuer::parse("http://localhost:8080"),
-            Ok(Issuer::localhost())
-        );
+        assert_eq!(Issuer::parse("http://localhost:8080"), Ok(Issuer::localhost()));
         assert!(DatabaseUrl::parse(DatabaseUrl::local().expose()).is_ok());
     }
 
     #[test]
     fn an_issuer_is_kept_letter_by_letter() {
-        for text in [
-            "http://localhost:8080",
-            "https://login.example.com",
-            "https://example.com/auth/eu",
-        ] {
+        for text in
+            ["http://localhost:8080", "https://login.example.com", "https://example.com/auth/eu"]
+        {
             assert_eq!(Issuer::parse(text).unwrap().as_str(), text);
         }
         assert_eq!(Issuer::parse("https://a.example").unwrap().path(), "");
@@ -338,33 +310,20 @@ mod tests {
             ("http://localhost.example", false),
             ("http://192.168.0.1", false),
         ] {
-            assert_eq!(
-                Issuer::parse(text).unwrap().is_loopback(),
-                loopback,
-                "{text}"
-            );
+            assert_eq!(Issuer::parse(text).unwrap().is_loopback(), loopback, "{text}");
         }
     }
 
     #[test]
     fn a_password_is_never_shown() {
         for (text, shown) in [
-            (
-                "postgres://ann:s3cret@db/perennial",
-                "postgres://ann:***@db/perennial",
-            ),
+            ("postgres://ann:s3cret@db/perennial", "postgres://ann:***@db/perennial"),
             (
                 "postgres://ann:s3c/r@e:t@db/x?sslmode=verify-full",
                 "postgres://ann:***@db/x?sslmode=verify-full",
             ),
-            (
-                "postgres://db/x?password=s3cret&a=b",
-                "postgres://db/x?password=***&a=b",
-            ),
-            (
-                "postgres://db/x?user=a&sslpassword=s3cret",
-                "postgres://db/x?user=a&sslpassword=***",
-            ),
+            ("postgres://db/x?password=s3cret&a=b", "postgres://db/x?password=***&a=b"),
+            ("postgres://db/x?user=a&sslpassword=s3cret", "postgres://db/x?user=a&sslpassword=***"),
             ("postgres://ann:s3?cret@db/x", "postgres://ann:***@db/x"),
             ("host=db password=s3cret", "***"),
             ("ann:s3cret@db/x", "***"),

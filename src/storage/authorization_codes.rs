@@ -46,7 +46,10 @@ impl TryFrom<Row> for AuthorizationCode {
             hash: HashedSecret::from_slice(&row.hash).ok_or_else(|| corrupt("hash"))?,
             client_id: ClientId::parse(&row.client_id).map_err(|error| corrupt(&error))?,
             user_id: UserId::from_slice(&row.user_id).ok_or_else(|| corrupt("user"))?,
-            browser_session: row.browser_session_id.as_deref().and_then(BrowserSessionId::from_slice),
+            browser_session: row
+                .browser_session_id
+                .as_deref()
+                .and_then(BrowserSessionId::from_slice),
             redirect_uri: row.redirect_uri,
             redirect_uri_was_sent: row.redirect_uri_was_sent,
             scope: row.scope.parse().map_err(|error: String| corrupt(&error))?,

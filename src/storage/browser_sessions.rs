@@ -25,7 +25,8 @@ pub struct StoredSession {
 type Row = (Vec<u8>, Vec<u8>, Vec<u8>, String, i64, i64, i64, i64, String, String);
 
 fn stored(row: Row) -> Result<StoredSession> {
-    let (key_hash, id, user_id, state, signed_in_at, last_seen_at, idle_ms, ends_at, ip, agent) = row;
+    let (key_hash, id, user_id, state, signed_in_at, last_seen_at, idle_ms, ends_at, ip, agent) =
+        row;
     let corrupt = |what: &str| StorageError::Corrupt(format!("browser session: {what}"));
     Ok(StoredSession {
         key_hash: HashedSecret::from_slice(&key_hash).ok_or_else(|| corrupt("key"))?,
@@ -153,4 +154,3 @@ pub fn remove_all(
 pub fn count(connection: &mut Connection, now: Timestamp) -> Result<i64> {
     Ok(b::table.filter(b::ends_at.gt(now.as_millis())).count().get_result(connection)?)
 }
-

@@ -166,7 +166,11 @@ pub fn list(connection: &mut Connection) -> Result<Vec<Client>> {
 }
 
 /// Changes what an administrator chose about a client. Whether it is there.
-pub fn update(connection: &mut Connection, id: &ClientId, metadata: &ClientMetadata) -> Result<bool> {
+pub fn update(
+    connection: &mut Connection,
+    id: &ClientId,
+    metadata: &ClientMetadata,
+) -> Result<bool> {
     let rows = diesel::update(c::table.filter(c::id.eq(id.as_str())))
         .set(Changes::from(metadata))
         .execute(connection)?;

@@ -1,5 +1,6 @@
 //! One connection type for both databases, opened by the scheme of the URL.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -12,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use super::any_connection::{AnyConnection as Connection, MultiBackend};
 
 use super::error::{Result, StorageError};
+use super::postgres_tls::{self, Tunnel};
 
 /// Which database a URL names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +28,10 @@ pub enum Kind {
 #[derive(Clone)]
 pub struct Manager {
     kind: Kind,
-    /// For SQLite its path, for Postgres the whole URL.
+    /// For SQLite its path, for Postgres the URL that libpq gets.
     target: SecretString,
+    /// Kept for as long as connections go through it.
+    _tunnel: Option<Arc<Tunnel>>,
     busy_millis: u128,
 }
 
@@ -38,21 +42,24 @@ impl Manager {
     /// When the URL has another scheme.
     pub fn new(url: &SecretString, busy: Duration) -> Result<Self> {
         let url = url.expose_secret();
-        let (kind, target) = if let Some(path) = url.strip_prefix("sqlite://") {
+        let (kind, target, tunnel) = if let Some(path) = url.strip_prefix("sqlite://") {
             if path.is_empty() {
                 return Err(StorageError::BadUrl(
                     "database_url names no file; write it like sqlite://data/perennial.db".into(),
                 ));
             }
-            (Kind::Sqlite, path)
+            (Kind::Sqlite, SecretString::from(path), None)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            (Kind::Postgres, url)
+            let plan = postgres_tls::open(url)
+                .map_err(|error| StorageError::BadUrl(format!("database_url: {error}")))?;
+            let (url, tunnel) = plan.into_parts();
+            (Kind::Postgres, url, tunnel.map(Arc::new))
         } else {
             return Err(StorageError::BadUrl(
                 "database_url has an unknown scheme; write sqlite://PATH or postgres://…".into(),
             ));
         };
-        Ok(Self { kind, target: target.to_owned().into(), busy_millis: busy.as_millis() })
+        Ok(Self { kind, target, _tunnel: tunnel, busy_millis: busy.as_millis() })
     }
 
     /// Which database it opens.

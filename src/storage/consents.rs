@@ -23,7 +23,11 @@ fn consent((scope, granted_at, updated_at): Row) -> Result<Consent> {
 }
 
 /// What this person allowed this app.
-pub fn find(connection: &mut Connection, user: UserId, client: &ClientId) -> Result<Option<Consent>> {
+pub fn find(
+    connection: &mut Connection,
+    user: UserId,
+    client: &ClientId,
+) -> Result<Option<Consent>> {
     c::table
         .filter(c::user_id.eq(user.as_bytes().as_slice()).and(c::client_id.eq(client.as_str())))
         .select((c::scope, c::granted_at, c::updated_at))
@@ -89,17 +93,18 @@ pub fn of_user(connection: &mut Connection, user: UserId) -> Result<Vec<(ClientI
 
 /// Takes back what this person allowed this app. Whether there was something.
 pub fn withdraw(connection: &mut Connection, user: UserId, client: &ClientId) -> Result<bool> {
-    let rows = diesel::delete(
-        c::table
-            .filter(c::user_id.eq(user.as_bytes().as_slice()).and(c::client_id.eq(client.as_str()))),
-    )
-    .execute(connection)?;
+    let rows =
+        diesel::delete(c::table.filter(
+            c::user_id.eq(user.as_bytes().as_slice()).and(c::client_id.eq(client.as_str())),
+        ))
+        .execute(connection)?;
     Ok(rows == 1)
 }
 
 /// Forgets all consents of a person who is removed.
 pub fn forget_user(connection: &mut Connection, user: UserId) -> Result<()> {
-    diesel::delete(c::table.filter(c::user_id.eq(user.as_bytes().as_slice()))).execute(connection)?;
+    diesel::delete(c::table.filter(c::user_id.eq(user.as_bytes().as_slice())))
+        .execute(connection)?;
     Ok(())
 }
 

@@ -158,15 +158,16 @@ impl Database {
     pub async fn clock(&self) -> Result<Option<Timestamp>> {
         match self.kind() {
             Kind::Sqlite => Ok(None),
-            Kind::Postgres => self
-                .read(|connection| {
+            Kind::Postgres => {
+                self.read(|connection| {
                     let millis = diesel::select(diesel::dsl::sql::<BigInt>(
                         "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
                     ))
                     .get_result(connection)?;
                     Ok(Some(Timestamp::from_millis(millis)))
                 })
-                .await,
+                .await
+            }
         }
     }
 

@@ -201,7 +201,9 @@ impl TryFrom<Row> for Family {
             audience: super::clients::list_from_json(&row.audience)?,
             browser_session: row
                 .browser_session_id
-                .map(|id| BrowserSessionId::from_slice(&id).ok_or_else(|| corrupt("browser session")))
+                .map(|id| {
+                    BrowserSessionId::from_slice(&id).ok_or_else(|| corrupt("browser session"))
+                })
                 .transpose()?,
             created_at: Timestamp::from_millis(row.created_at),
             auth_time: Timestamp::from_millis(row.auth_time),
@@ -303,13 +305,11 @@ pub fn end(
         t::row_version.eq(write_id),
         t::written_at.eq(now.as_millis()),
     );
-    let live = t::table
-        .filter(t::id.eq(id.as_bytes().as_slice()))
-        .filter(t::ended_at.is_null());
+    let live = t::table.filter(t::id.eq(id.as_bytes().as_slice())).filter(t::ended_at.is_null());
     let rows = match expected {
-        Some(version) => {
-            diesel::update(live.filter(t::row_version.eq(version))).set(values).execute(connection)?
-        }
+        Some(version) => diesel::update(live.filter(t::row_version.eq(version)))
+            .set(values)
+            .execute(connection)?,
         None => diesel::update(live).set(values).execute(connection)?,
     };
     if rows == 1 {
@@ -460,18 +460,19 @@ pub fn list(
     let mut query = filtered(filter, now);
     if let Some((value, id)) = cursor {
         let id = id.as_bytes().to_vec();
-        query = match sort {
-            Sort::NewestFirst => query
-                .filter(t::created_at.lt(value).or(t::created_at.eq(value).and(t::id.lt(id)))),
-            Sort::OldestFirst => query
-                .filter(t::created_at.gt(value).or(t::created_at.eq(value).and(t::id.gt(id)))),
-            Sort::LastUsedFirst => {
-                query.filter(t::given_at.lt(value).or(t::given_at.eq(value).and(t::id.lt(id))))
-            }
-            Sort::LongestUnusedFirst => {
-                query.filter(t::given_at.gt(value).or(t::given_at.eq(value).and(t::id.gt(id))))
-            }
-        };
+        query =
+            match sort {
+                Sort::NewestFirst => query
+                    .filter(t::created_at.lt(value).or(t::created_at.eq(value).and(t::id.lt(id)))),
+                Sort::OldestFirst => query
+                    .filter(t::created_at.gt(value).or(t::created_at.eq(value).and(t::id.gt(id)))),
+                Sort::LastUsedFirst => {
+                    query.filter(t::given_at.lt(value).or(t::given_at.eq(value).and(t::id.lt(id))))
+                }
+                Sort::LongestUnusedFirst => {
+                    query.filter(t::given_at.gt(value).or(t::given_at.eq(value).and(t::id.gt(id))))
+                }
+            };
     }
     let query = match sort {
         Sort::NewestFirst => query.order((t::created_at.desc(), t::id.desc())),
@@ -524,10 +525,8 @@ pub fn end_all(
     now: Timestamp,
     write_id: i64,
 ) -> Result<Vec<Family>> {
-    let meant: Vec<Row> = filtered(filter, now)
-        .filter(t::ended_at.is_null())
-        .select(columns!())
-        .load(connection)?;
+    let meant: Vec<Row> =
+        filtered(filter, now).filter(t::ended_at.is_null()).select(columns!()).load(connection)?;
     let mut ended = Vec::new();
     for family in meant.into_iter().map(Family::try_from) {
         let family = family?;

@@ -80,9 +80,7 @@ fn commit(connection: &mut Connection) -> Result<()> {
     let sqlite = sqlite(connection)?;
     Transactions::commit_transaction(sqlite)?;
     match Transactions::transaction_manager_status_mut(sqlite) {
-        TransactionManagerStatus::Valid(status) if status.transaction_depth().is_none() => {
-            Ok(())
-        }
+        TransactionManagerStatus::Valid(status) if status.transaction_depth().is_none() => Ok(()),
         _ => Err(StorageError::Unavailable("the transaction was left open".into())),
     }
 }

@@ -14,8 +14,9 @@ pub fn get(connection: &mut Connection, name: &str) -> Result<Option<String>> {
 
 /// Puts a value under this name.
 pub fn put(connection: &mut Connection, name: &str, value: &str) -> Result<()> {
-    let rows =
-        diesel::update(m::table.filter(m::name.eq(name))).set(m::value.eq(value)).execute(connection)?;
+    let rows = diesel::update(m::table.filter(m::name.eq(name)))
+        .set(m::value.eq(value))
+        .execute(connection)?;
     if rows == 0 {
         diesel::insert_into(m::table)
             .values((m::name.eq(name), m::value.eq(value)))

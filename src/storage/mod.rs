@@ -16,6 +16,7 @@ mod job;
 pub mod keys;
 pub mod meta;
 mod migrations;
+mod postgres_tls;
 pub mod prune;
 pub mod revoked_tokens;
 pub mod rotation;

@@ -71,7 +71,10 @@ pub enum RotateOutcome {
 }
 
 /// Carries out a refresh. On SQLite within the writer's transaction, on Postgres by itself.
-pub(super) fn rotate(connection: &mut Connection, command: &RotateCommand) -> Result<RotateOutcome> {
+pub(super) fn rotate(
+    connection: &mut Connection,
+    command: &RotateCommand,
+) -> Result<RotateOutcome> {
     if !command.authenticity.knows(command.token.presented.key) {
         return Ok(RotateOutcome::UnknownKey);
     }
@@ -118,9 +121,7 @@ fn attempt(connection: &mut Connection, command: &RotateCommand) -> Result<Optio
             Ok(Some(RotateOutcome::Late(Box::new(family))))
         }
         Decision::Reuse => reuse(connection, command, family),
-        Decision::Refuse(refusal) => {
-            Ok(Some(RotateOutcome::Refused(refusal, Box::new(family))))
-        }
+        Decision::Refuse(refusal) => Ok(Some(RotateOutcome::Refused(refusal, Box::new(family)))),
     }
 }
 

@@ -189,4 +189,18 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(meta, token_keys, signing_keys, users, clients, scopes, consents, browser_sessions, authorization_codes, token_families, revoked_access_tokens, sign_in_failures, audit_events);
+diesel::allow_tables_to_appear_in_same_query!(
+    meta,
+    token_keys,
+    signing_keys,
+    users,
+    clients,
+    scopes,
+    consents,
+    browser_sessions,
+    authorization_codes,
+    token_families,
+    revoked_access_tokens,
+    sign_in_failures,
+    audit_events
+);

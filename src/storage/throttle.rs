@@ -27,7 +27,12 @@ pub fn find(connection: &mut Connection, key: &Key) -> Result<Failures> {
 }
 
 /// Counts one more failure under this key, and returns what is remembered then.
-pub fn add(connection: &mut Connection, key: &Key, now: Timestamp, limit: &Limit) -> Result<Failures> {
+pub fn add(
+    connection: &mut Connection,
+    key: &Key,
+    now: Timestamp,
+    limit: &Limit,
+) -> Result<Failures> {
     // Two failures at once may count as one: each is slowed down all the same.
     let failures = find(connection, key)?.and_one(now, limit);
     let values = (
@@ -35,7 +40,9 @@ pub fn add(connection: &mut Connection, key: &Key, now: Timestamp, limit: &Limit
         f::since.eq(failures.since.as_millis()),
         f::paused_until.eq(failures.paused_until.as_millis()),
     );
-    let rows = diesel::update(f::table.filter(f::key.eq(key.as_slice()))).set(values).execute(connection)?;
+    let rows = diesel::update(f::table.filter(f::key.eq(key.as_slice())))
+        .set(values)
+        .execute(connection)?;
     if rows == 0 {
         let inserted = connection.transaction::<_, StorageError, _>(|connection| {
             diesel::insert_into(f::table)

@@ -208,8 +208,8 @@ pub fn set_disabled(
 
 /// Removes an account. Whether it was there.
 pub fn remove(connection: &mut Connection, id: UserId) -> Result<bool> {
-    let rows = diesel::delete(u::table.filter(u::id.eq(id.as_bytes().as_slice())))
-        .execute(connection)?;
+    let rows =
+        diesel::delete(u::table.filter(u::id.eq(id.as_bytes().as_slice()))).execute(connection)?;
     Ok(rows == 1)
 }
 

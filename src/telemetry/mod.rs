@@ -71,10 +71,9 @@ where
             .with_span_list(false)
             .with_writer(writer)
             .boxed(),
-        LogFormat::Pretty => tracing_subscriber::fmt::layer()
-            .with_ansi(colours)
-            .with_writer(writer)
-            .boxed(),
+        LogFormat::Pretty => {
+            tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer).boxed()
+        }
     };
     Registry::default().with(lines.with_filter(filter_fn(harmless)).with_filter(filter))
 }

@@ -32,10 +32,7 @@ impl Reference {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = self
-            .0
-            .iter()
-            .fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
+        let bits = self.0.iter().fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
         for place in 0..8_u32 {
             if place == 4 {
                 f.write_str("-")?;
@@ -60,10 +57,7 @@ mod tests {
     fn forty_bits_make_eight_letters() {
         assert_eq!(Reference::from_bytes([0; 5]).to_string(), "0000-0000");
         assert_eq!(Reference::from_bytes([255; 5]).to_string(), "ZZZZ-ZZZZ");
-        assert_eq!(
-            Reference::from_bytes([0x08, 0x86, 0x42, 0x98, 0xE8]).to_string(),
-            "1234-5678"
-        );
+        assert_eq!(Reference::from_bytes([0x08, 0x86, 0x42, 0x98, 0xE8]).to_string(), "1234-5678");
     }
 
     #[test]

@@ -43,11 +43,7 @@ fn captured(format: LogFormat, filter: &str) -> (Captured, tracing::subscriber::
 async fn answer(request: HttpRequest) -> HttpResponse {
     tracing::info!("in the handler");
     let reference = request.extensions().get::<Reference>().copied();
-    HttpResponse::Ok().body(
-        reference
-            .map(|reference| reference.to_string())
-            .unwrap_or_default(),
-    )
+    HttpResponse::Ok().body(reference.map(|reference| reference.to_string()).unwrap_or_default())
 }
 
 async fn refuse() -> Result<HttpResponse, actix_web::Error> {
@@ -78,10 +74,8 @@ async fn a_request_has_one_reference_in_page_header_and_log() {
     assert_eq!(header, page);
     assert_eq!(header.len(), 9);
     let log = log.text();
-    let lines: Vec<serde_json::Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2, "{log}");
     for line in &lines {
         assert_eq!(line["span"]["reference"], header.as_str());
@@ -105,10 +99,7 @@ async fn no_secret_of_a_request_reaches_the_log_even_at_trace() {
         )
         .await;
         let log = log.text();
-        assert!(
-            log.contains("/callback") && log.contains("answered"),
-            "{log}"
-        );
+        assert!(log.contains("/callback") && log.contains("answered"), "{log}");
         assert!(!log.contains("in_the_"), "{log}");
     }
 }
@@ -119,10 +110,7 @@ async fn a_failure_is_an_error_and_still_has_its_reference() {
     let (status, header, _) = call(test::TestRequest::get().uri("/broken")).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     let log = log.text();
-    assert!(
-        log.contains("ERROR") && log.contains(&header) && log.contains("status=500"),
-        "{log}"
-    );
+    assert!(log.contains("ERROR") && log.contains(&header) && log.contains("status=500"), "{log}");
 }
 
 #[actix_web::test]

@@ -35,12 +35,18 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         "favicon.svg" => "image/svg+xml",
     }
     .into_iter()
-    .map(|(name, content_type, bytes)| Asset { name, path: fingerprinted(name, bytes), content_type, bytes })
+    .map(|(name, content_type, bytes)| Asset {
+        name,
+        path: fingerprinted(name, bytes),
+        content_type,
+        bytes,
+    })
     .collect()
 });
 
 fn fingerprinted(name: &str, bytes: &[u8]) -> String {
-    let print: String = Sha256::digest(bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let print: String =
+        Sha256::digest(bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     match name.rsplit_once('.') {
         Some((stem, extension)) => format!("static/{stem}.{print}.{extension}"),
         None => format!("static/{name}.{print}"),
@@ -91,26 +97,41 @@ mod tests {
     #[test]
     fn a_url_carries_base_and_fingerprint() {
         let css = url("/id", "perennial.css");
-        let middle = css.strip_prefix("/id/static/perennial.").and_then(|rest| rest.strip_suffix(".css")).unwrap();
+        let middle = css
+            .strip_prefix("/id/static/perennial.")
+            .and_then(|rest| rest.strip_suffix(".css"))
+            .unwrap();
         assert_eq!(middle.len(), 12, "{css}");
         assert!(middle.bytes().all(|byte| byte.is_ascii_hexdigit()), "{css}");
     }
 
     #[actix_web::test]
     async fn files_are_served_for_a_year_and_others_not_at_all() {
-        let app = calls::init_service(App::new().route("/static/{file}", web::get().to(serve))).await;
+        let app =
+            calls::init_service(App::new().route("/static/{file}", web::get().to(serve))).await;
         for asset in all() {
             let request = calls::TestRequest::get().uri(&format!("/{}", asset.path)).to_request();
             let answer = calls::call_service(&app, request).await;
             assert_eq!(answer.status(), StatusCode::OK);
             let headers = answer.headers().clone();
-            assert_eq!(headers.get("cache-control").unwrap(), "public, max-age=31536000, immutable");
+            assert_eq!(
+                headers.get("cache-control").unwrap(),
+                "public, max-age=31536000, immutable"
+            );
             assert_eq!(headers.get("content-type").unwrap(), asset.content_type);
             assert_eq!(calls::read_body(answer).await, asset.bytes);
         }
-        for wrong in ["/static/perennial.css", "/static/perennial.000000000000.css", "/static/..%2Ficons.svg"] {
+        for wrong in [
+            "/static/perennial.css",
+            "/static/perennial.000000000000.css",
+            "/static/..%2Ficons.svg",
+        ] {
             let request = calls::TestRequest::get().uri(wrong).to_request();
-            assert_eq!(calls::call_service(&app, request).await.status(), StatusCode::NOT_FOUND, "{wrong}");
+            assert_eq!(
+                calls::call_service(&app, request).await.status(),
+                StatusCode::NOT_FOUND,
+                "{wrong}"
+            );
         }
     }
 }

@@ -1,4 +1,20 @@
-//! See the map in `lib.rs`.
+//! The only async room: one file for each endpoint or group of pages. Pages, their forms and
+//! their errors go through `page`, `form` and `browser`; the OAuth endpoints through `oauth`.
 
+pub mod account;
+pub mod admin;
 pub mod assets;
+pub mod browser;
+pub mod client_address;
+pub mod consent;
+pub mod cookies;
+pub mod form;
+pub mod headers;
+pub mod health;
+pub mod login;
+pub mod oauth;
+pub mod page;
+pub mod pending;
+pub mod setup;
+pub mod state;
 pub mod views;

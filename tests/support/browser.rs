@@ -63,9 +63,7 @@ impl Deref for Browser {
 
 /// Every size and scheme that a page must look right in.
 pub fn all_looks() -> impl Iterator<Item = ((u32, u32), Scheme)> {
-    [PHONE, DESKTOP]
-        .into_iter()
-        .flat_map(|size| [(size, Scheme::Light), (size, Scheme::Dark)])
+    [PHONE, DESKTOP].into_iter().flat_map(|size| [(size, Scheme::Light), (size, Scheme::Dark)])
 }
 
 impl Browser {
@@ -89,10 +87,7 @@ impl Browser {
         };
         let permit = AT_ONCE.acquire().await.unwrap();
         let driver = Driver::start(&chromedriver);
-        let profile = format!(
-            "--user-data-dir={}",
-            driver.folder.join("profile").display()
-        );
+        let profile = format!("--user-data-dir={}", driver.folder.join("profile").display());
         let size = format!("--window-size={width},{height}");
         let mut arguments = vec![
             "--headless=new",
@@ -120,21 +115,14 @@ impl Browser {
             "goog:loggingPrefs": { "browser": "ALL" },
             "timeouts": { "implicit": 0, "pageLoad": 60_000, "script": 60_000 },
         });
-        let Value::Object(capabilities) = capabilities else {
-            unreachable!()
-        };
+        let Value::Object(capabilities) = capabilities else { unreachable!() };
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
             .connect(&format!("http://127.0.0.1:{}", driver.port))
             .await
             .unwrap_or_else(|error| panic!("chromedriver: {error}"));
-        let browser = Browser {
-            client,
-            size: (width, height),
-            scheme,
-            _driver: driver,
-            _permit: permit,
-        };
+        let browser =
+            Browser { client, size: (width, height), scheme, _driver: driver, _permit: permit };
         browser.emulate().await;
         Some(browser)
     }
@@ -172,10 +160,7 @@ impl Browser {
 
     /// A command of the Chrome DevTools protocol.
     pub async fn cdp(&self, command: &str, parameters: Value) -> Value {
-        let command = Cdp {
-            command: command.to_owned(),
-            parameters,
-        };
+        let command = Cdp { command: command.to_owned(), parameters };
         self.client.issue_cmd(command).await.unwrap()
     }
 
@@ -198,27 +183,14 @@ impl Browser {
             "//*[self::a or self::button or self::summary][normalize-space(.)={}]",
             quoted(text)
         );
-        let found = self
-            .client
-            .wait()
-            .at_most(WAIT)
-            .for_element(Locator::XPath(&path))
-            .await;
-        let Ok(found) = found else {
-            self.fail(&format!("no button or link {text:?}")).await
-        };
+        let found = self.client.wait().at_most(WAIT).for_element(Locator::XPath(&path)).await;
+        let Ok(found) = found else { self.fail(&format!("no button or link {text:?}")).await };
         found.click().await.unwrap();
     }
 
     /// Waits for the element that a CSS selector finds.
     pub async fn element(&self, selector: &str) -> fantoccini::elements::Element {
-        match self
-            .client
-            .wait()
-            .at_most(WAIT)
-            .for_element(Locator::Css(selector))
-            .await
-        {
+        match self.client.wait().at_most(WAIT).for_element(Locator::Css(selector)).await {
             Ok(found) => found,
             Err(_) => self.fail(&format!("nothing by {selector:?}")).await,
         }
@@ -232,14 +204,7 @@ impl Browser {
     /// Waits until the page shows a text, without loading it anew.
     pub async fn wait_for_text(&self, text: &str) {
         let path = format!("//body[contains(normalize-space(.), {})]", quoted(text));
-        if self
-            .client
-            .wait()
-            .at_most(WAIT)
-            .for_element(Locator::XPath(&path))
-            .await
-            .is_err()
-        {
+        if self.client.wait().at_most(WAIT).for_element(Locator::XPath(&path)).await.is_err() {
             self.fail(&format!("the page doesn't say {text:?}")).await;
         }
     }
@@ -260,12 +225,7 @@ impl Browser {
     }
 
     async fn fail(&self, what: &str) -> ! {
-        let address = self
-            .client
-            .current_url()
-            .await
-            .map(String::from)
-            .unwrap_or_default();
+        let address = self.client.current_url().await.map(String::from).unwrap_or_default();
         let text = match self.client.find(Locator::Css("body")).await {
             Ok(body) => body.text().await.unwrap_or_default(),
             Err(_) => String::new(),
@@ -292,21 +252,12 @@ impl Browser {
                         `${node.target.join(" ")}: ${node.failureSummary} ${node.html}`) })) }))
                 .catch(error => done({ error: String(error) }));"#;
         // Once per page: the source is half a megabyte.
-        let loaded = self
-            .client
-            .execute("return typeof axe === 'object'", vec![])
-            .await
-            .unwrap();
+        let loaded = self.client.execute("return typeof axe === 'object'", vec![]).await.unwrap();
         if loaded != Value::Bool(true) {
-            self.client
-                .execute(&format!("{axe}\n;window.axe = axe;"), vec![])
-                .await
-                .unwrap();
+            self.client.execute(&format!("{axe}\n;window.axe = axe;"), vec![]).await.unwrap();
         }
         let answer = self.client.execute_async(run, vec![]).await.unwrap();
-        let found = answer["found"]
-            .as_array()
-            .unwrap_or_else(|| panic!("axe: {answer}"));
+        let found = answer["found"].as_array().unwrap_or_else(|| panic!("axe: {answer}"));
         found
             .iter()
             .map(|violation| Violation {
@@ -344,11 +295,7 @@ impl Browser {
             return [page.scrollWidth, page.clientWidth, wide];";
         let answer = self.client.execute(script, vec![]).await.unwrap();
         let (content, window) = (answer[0].as_u64().unwrap(), answer[1].as_u64().unwrap());
-        assert!(
-            content <= window,
-            "the page is {content} px wide in {window} px: {}",
-            answer[2]
-        );
+        assert!(content <= window, "the page is {content} px wide in {window} px: {}", answer[2]);
     }
 
     /// The errors and warnings of the console since it was last asked.
@@ -377,11 +324,7 @@ impl Browser {
 const WAIT: Duration = Duration::from_secs(20);
 
 fn quoted(text: &str) -> String {
-    if text.contains('\'') {
-        format!("\"{text}\"")
-    } else {
-        format!("'{text}'")
-    }
+    if text.contains('\'') { format!("\"{text}\"") } else { format!("'{text}'") }
 }
 
 /// A rule of axe-core that a page breaks.
@@ -409,10 +352,7 @@ impl WebDriverCompatibleCommand for Cdp {
         base: &url::Url,
         session: Option<&str>,
     ) -> Result<url::Url, url::ParseError> {
-        base.join(&format!(
-            "session/{}/goog/cdp/execute",
-            session.unwrap_or_default()
-        ))
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
     }
 
     fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
@@ -447,11 +387,7 @@ struct Driver {
 
 impl Driver {
     fn start(chromedriver: &std::path::Path) -> Driver {
-        let folder = tempfile::Builder::new()
-            .prefix("perennial-web-")
-            .tempdir()
-            .unwrap()
-            .keep();
+        let folder = tempfile::Builder::new().prefix("perennial-web-").tempdir().unwrap().keep();
         // The keeper starts the driver, waits for the end of its own input, then
         // kills the driver and every process that names the profile's folder.
         let script = "\"$1\" --port=0 --log-level=SEVERE </dev/null & driver=$!; \
@@ -480,11 +416,7 @@ impl Driver {
         });
         std::thread::spawn(move || lines.for_each(drop));
         let port = port.expect("chromedriver says which port it listens on");
-        Driver {
-            keeper,
-            port,
-            folder,
-        }
+        Driver { keeper, port, folder }
     }
 }
 

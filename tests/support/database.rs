@@ -26,17 +26,11 @@ pub struct TestDatabase {
 /// Makes a database; `None` when its server isn't installed and skipping is
 /// allowed.
 pub fn fresh(kind: Kind) -> Option<TestDatabase> {
-    let folder = tempfile::Builder::new()
-        .prefix("perennial-test-")
-        .tempdir()
-        .unwrap();
+    let folder = tempfile::Builder::new().prefix("perennial-test-").tempdir().unwrap();
     let (url, name) = match kind {
         Kind::Sqlite => {
             let file = folder.path().join("perennial.db");
-            (
-                format!("sqlite://{}", file.display()),
-                file.display().to_string(),
-            )
+            (format!("sqlite://{}", file.display()), file.display().to_string())
         }
         Kind::Postgres => {
             let cluster = postgres::shared()?;
@@ -44,12 +38,7 @@ pub fn fresh(kind: Kind) -> Option<TestDatabase> {
             (cluster.url(&name), name)
         }
     };
-    Some(TestDatabase {
-        url,
-        kind,
-        folder,
-        name,
-    })
+    Some(TestDatabase { url, kind, folder, name })
 }
 
 impl TestDatabase {
@@ -96,15 +85,9 @@ mod sqlite {
 
     pub(super) fn query(file: &str, statement: &str) -> String {
         let mut connection = SqliteConnection::establish(file).unwrap();
-        diesel::sql_query("PRAGMA busy_timeout = 10000")
-            .execute(&mut connection)
-            .unwrap();
+        diesel::sql_query("PRAGMA busy_timeout = 10000").execute(&mut connection).unwrap();
         let lines: Vec<Line> = diesel::sql_query(statement).load(&mut connection).unwrap();
-        lines
-            .into_iter()
-            .map(|line| line.0)
-            .collect::<Vec<_>>()
-            .join("\n")
+        lines.into_iter().map(|line| line.0).collect::<Vec<_>>().join("\n")
     }
 }
 

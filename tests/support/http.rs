@@ -36,10 +36,7 @@ impl Http {
 
     /// Sends a header with every request.
     pub fn with_header(mut self, name: &'static str, value: &str) -> Http {
-        self.headers.insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_str(value).unwrap(),
-        );
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         self
     }
 
@@ -50,10 +47,7 @@ impl Http {
 
     /// Plants or replaces a cookie.
     pub fn set_cookie(&self, name: &str, value: &str) {
-        self.cookies
-            .lock()
-            .unwrap()
-            .insert(name.to_owned(), value.to_owned());
+        self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
     /// Forgets every cookie.
@@ -73,8 +67,7 @@ impl Http {
 
     /// POST of form fields.
     pub async fn post_form(&self, target: &str, fields: &[(&str, &str)]) -> Answer {
-        self.send(self.request(Method::POST, target).form(fields))
-            .await
+        self.send(self.request(Method::POST, target).form(fields)).await
     }
 
     /// POST of form fields with HTTP Basic authentication.
@@ -85,30 +78,23 @@ impl Http {
         fields: &[(&str, &str)],
     ) -> Answer {
         let request = self.request(Method::POST, target);
-        self.send(request.basic_auth(user, Some(password)).form(fields))
-            .await
+        self.send(request.basic_auth(user, Some(password)).form(fields)).await
     }
 
     /// POST of anything.
     pub async fn post_raw(&self, target: &str, content_type: &str, body: Vec<u8>) -> Answer {
-        let request = self
-            .request(Method::POST, target)
-            .header(CONTENT_TYPE, content_type);
+        let request = self.request(Method::POST, target).header(CONTENT_TYPE, content_type);
         self.send(request.body(body)).await
     }
 
     /// A request to add to; hand it to [`Http::send`].
     pub fn request(&self, method: Method, target: &str) -> reqwest::RequestBuilder {
-        let mut request = self
-            .client
-            .request(method, self.address(target))
-            .headers(self.headers.clone());
+        let mut request =
+            self.client.request(method, self.address(target)).headers(self.headers.clone());
         let cookies = self.cookies();
         if !cookies.is_empty() {
-            let all: Vec<String> = cookies
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
+            let all: Vec<String> =
+                cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request = request.header(COOKIE, all.join("; "));
         }
         request
@@ -137,11 +123,7 @@ impl Http {
     pub async fn submit(&self, form: &Form, fields: &[(&str, &str)]) -> Answer {
         let mut all = form.fields.clone();
         all.retain(|(name, _)| !fields.iter().any(|(given, _)| given == name));
-        all.extend(
-            fields
-                .iter()
-                .map(|(name, value)| (name.to_string(), value.to_string())),
-        );
+        all.extend(fields.iter().map(|(name, value)| (name.to_string(), value.to_string())));
         let origin = self.base.origin().ascii_serialization();
         let request = if form.method == Method::GET {
             self.request(Method::GET, &form.action).query_pairs(&all)
@@ -165,10 +147,7 @@ impl Http {
                 _ => return answer,
             }
         }
-        panic!(
-            "more than ten redirects, the last to {:?}",
-            answer.location()
-        );
+        panic!("more than ten redirects, the last to {:?}", answer.location());
     }
 
     fn keep_cookies(&self, headers: &HeaderMap) {
@@ -199,11 +178,7 @@ impl QueryPairs for reqwest::RequestBuilder {
     fn query_pairs(self, pairs: &[(String, String)]) -> Self {
         let (client, request) = self.build_split();
         let mut request = request.unwrap();
-        request
-            .url_mut()
-            .query_pairs_mut()
-            .clear()
-            .extend_pairs(pairs);
+        request.url_mut().query_pairs_mut().clear().extend_pairs(pairs);
         reqwest::RequestBuilder::from_parts(client, request)
     }
 }
@@ -231,10 +206,7 @@ impl Answer {
 
     /// A header as text; empty when it isn't there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("")
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
     }
 
     /// The body as JSON.
@@ -249,9 +221,7 @@ impl Answer {
         if !self.status.is_redirection() {
             return None;
         }
-        self.url
-            .join(self.headers.get(LOCATION)?.to_str().ok()?)
-            .ok()
+        self.url.join(self.headers.get(LOCATION)?.to_str().ok()?).ok()
     }
 
     /// A parameter of the address it redirects to.
@@ -273,13 +243,7 @@ impl Answer {
     #[track_caller]
     pub fn form(&self, selector: &str) -> Form {
         let forms = self.forms(selector);
-        assert_eq!(
-            forms.len(),
-            1,
-            "forms by {selector:?} in {}\n{}",
-            self.url,
-            self.body
-        );
+        assert_eq!(forms.len(), 1, "forms by {selector:?} in {}\n{}", self.url, self.body);
         forms.into_iter().next().unwrap()
     }
 
@@ -315,9 +279,7 @@ pub struct Form {
 impl Form {
     fn of(form: ElementRef<'_>, page: &Url) -> Form {
         let action = page.join(form.attr("action").unwrap_or("")).unwrap();
-        let is_post = form
-            .attr("method")
-            .is_some_and(|name| name.eq_ignore_ascii_case("post"));
+        let is_post = form.attr("method").is_some_and(|name| name.eq_ignore_ascii_case("post"));
         let controls = Selector::parse("input[name], select[name], textarea[name]").unwrap();
         let mut fields = Vec::new();
         for control in form.select(&controls) {
@@ -327,10 +289,7 @@ impl Form {
             if control.attr("disabled").is_some() {
                 continue;
             }
-            match (
-                control.value().name(),
-                control.attr("type").unwrap_or("text"),
-            ) {
+            match (control.value().name(), control.attr("type").unwrap_or("text")) {
                 ("input", "submit" | "button" | "image" | "reset" | "file") => {}
                 ("input", "checkbox" | "radio") if !checked => {}
                 ("input", "checkbox" | "radio") if control.attr("value").is_none() => {
@@ -353,19 +312,12 @@ impl Form {
             }
         }
         let method = if is_post { Method::POST } else { Method::GET };
-        Form {
-            action: action.into(),
-            method,
-            fields,
-        }
+        Form { action: action.into(), method, fields }
     }
 
     /// The value of a field.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -384,10 +336,7 @@ fn a_form_is_read_as_a_browser_would() {
     let form = answer.form("form#f");
     assert_eq!(form.action, "http://localhost:1/login");
     assert_eq!(form.method, Method::POST);
-    let fields: Vec<String> = form
-        .fields
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let fields: Vec<String> =
+        form.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(fields, ["csrf=abc", "user=", "on=on", "s=b", "t=hello"]);
 }

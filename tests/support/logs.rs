@@ -22,9 +22,7 @@ impl Log {
             let mut stream = BufReader::new(stream);
             let mut line = Vec::new();
             while matches!(stream.read_until(b'\n', &mut line), Ok(count) if count > 0) {
-                log.lock()
-                    .unwrap()
-                    .push_str(&String::from_utf8_lossy(&line));
+                log.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
                 line.clear();
             }
         })
@@ -49,13 +47,7 @@ impl Secrets {
 
     /// Registers what a token endpoint's answer or a callback's address holds.
     pub fn remember_answer(&self, answer: &serde_json::Value) {
-        for name in [
-            "access_token",
-            "refresh_token",
-            "id_token",
-            "client_secret",
-            "code",
-        ] {
+        for name in ["access_token", "refresh_token", "id_token", "client_secret", "code"] {
             if let Some(secret) = answer.get(name).and_then(serde_json::Value::as_str) {
                 self.remember(name, secret);
             }
@@ -70,16 +62,10 @@ impl Secrets {
             .filter_map(|(what, secret)| {
                 let encoded: String =
                     url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-                let line = log
-                    .lines()
-                    .find(|line| line.contains(secret) || line.contains(&encoded))?;
-                let line = line
-                    .replace(secret, "<SECRET>")
-                    .replace(&encoded, "<SECRET>");
-                Some(Leak {
-                    what: what.clone(),
-                    line,
-                })
+                let line =
+                    log.lines().find(|line| line.contains(secret) || line.contains(&encoded))?;
+                let line = line.replace(secret, "<SECRET>").replace(&encoded, "<SECRET>");
+                Some(Leak { what: what.clone(), line })
             })
             .collect()
     }

@@ -38,9 +38,7 @@ pub struct Cluster {
 /// installed and skipping is allowed.
 pub fn shared() -> Option<&'static Cluster> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
-    SHARED
-        .get_or_init(|| Cluster::start(Durability::Fast))
-        .as_ref()
+    SHARED.get_or_init(|| Cluster::start(Durability::Fast)).as_ref()
 }
 
 impl Cluster {
@@ -51,11 +49,7 @@ impl Cluster {
             return None;
         };
         let user = server_user();
-        let folder = tempfile::Builder::new()
-            .prefix("perennial-pg-")
-            .tempdir()
-            .unwrap()
-            .keep();
+        let folder = tempfile::Builder::new().prefix("perennial-pg-").tempdir().unwrap().keep();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
         let own = |path: &Path| {
             if let Some((uid, gid)) = user {
@@ -73,29 +67,18 @@ impl Cluster {
         };
         let output = cluster
             .command("initdb")
-            .args([
-                "--auth=trust",
-                "--username=postgres",
-                "--encoding=UTF8",
-                "--locale=C",
-            ])
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"])
             .args(["--no-sync", "--pgdata"])
             .arg(&data)
             .output()
             .unwrap();
-        assert!(
-            output.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
 
         let authority = Authority::new();
         let (certificate, key) = authority.certificate_for("localhost");
-        for (name, text) in [
-            ("ca.pem", &authority.pem()),
-            ("server.crt", &certificate),
-            ("server.key", &key),
-        ] {
+        for (name, text) in
+            [("ca.pem", &authority.pem()), ("server.crt", &certificate), ("server.key", &key)]
+        {
             let path = cluster.folder.join(name);
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -126,10 +109,7 @@ impl Cluster {
 
     /// `postgres://` for a database of this cluster, without TLS.
     pub fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable",
-            self.port
-        )
+        format!("postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
 
     /// `postgres://` by a host name, with TLS verified in full. The certificate
@@ -155,12 +135,7 @@ impl Cluster {
         let output = self
             .command("psql")
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-            .args([
-                "--set=ON_ERROR_STOP=1",
-                "--command",
-                statement,
-                &self.url(database),
-            ])
+            .args(["--set=ON_ERROR_STOP=1", "--command", statement, &self.url(database)])
             .output()
             .unwrap();
         assert!(
@@ -174,8 +149,7 @@ impl Cluster {
     /// Stops the server at once, as a power cut would, and starts it again.
     pub fn crash_and_restart(&self) {
         self.stop_now();
-        self.start_server()
-            .unwrap_or_else(|log| panic!("postgres did not start again: {log}"));
+        self.start_server().unwrap_or_else(|log| panic!("postgres did not start again: {log}"));
     }
 
     /// Stops the server at once, as a power cut would.
@@ -204,20 +178,12 @@ impl Cluster {
             .stderr(Stdio::null())
             .status()
             .unwrap();
-        if status.success() {
-            Ok(())
-        } else {
-            Err(fs::read_to_string(log).unwrap_or_default())
-        }
+        if status.success() { Ok(()) } else { Err(fs::read_to_string(log).unwrap_or_default()) }
     }
 
     fn configure(&self, durability: Durability) {
         let folder = self.folder.display();
-        let safe = if durability == Durability::Safe {
-            "on"
-        } else {
-            "off"
-        };
+        let safe = if durability == Durability::Safe { "on" } else { "off" };
         let settings = format!(
             "\nlisten_addresses = '127.0.0.1'\n\
              unix_socket_directories = '{folder}'\n\
@@ -238,10 +204,7 @@ impl Cluster {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
-        command
-            .current_dir(&self.folder)
-            .env("LC_ALL", "C")
-            .env_remove("PGHOST");
+        command.current_dir(&self.folder).env("LC_ALL", "C").env_remove("PGHOST");
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }
@@ -265,9 +228,7 @@ fn server_user() -> Option<(u32, u32)> {
     }
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     ["postgres", "nobody"].iter().find_map(|name| {
-        let line = users
-            .lines()
-            .find(|line| line.split(':').next() == Some(name))?;
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
         let mut fields = line.split(':').skip(2);
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     })
@@ -302,13 +263,9 @@ impl Authority {
     pub fn new() -> Authority {
         let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, "Perennial test authority");
-        params.key_usages = vec![
-            rcgen::KeyUsagePurpose::KeyCertSign,
-            rcgen::KeyUsagePurpose::CrlSign,
-        ];
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Perennial test authority");
+        params.key_usages =
+            vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
         let key = rcgen::KeyPair::generate().unwrap();
         Authority(rcgen::CertifiedIssuer::self_signed(params, key).unwrap())
     }
@@ -321,9 +278,7 @@ impl Authority {
     /// A server certificate for one host, and its private key.
     pub fn certificate_for(&self, host: &str) -> (String, String) {
         let mut params = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, host);
+        params.distinguished_name.push(rcgen::DnType::CommonName, host);
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         let key = rcgen::KeyPair::generate().unwrap();

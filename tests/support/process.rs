@@ -32,15 +32,11 @@ impl Installation {
         let port = tools::free_port();
         let folder = database.folder().to_path_buf();
         let key_file = folder.join("keys/perennial.key").display().to_string();
-        Installation {
-            folder,
-            environment: Vec::new(),
-            port,
-        }
-        .with("PERENNIAL_DATABASE_URL", &database.url)
-        .with("PERENNIAL_SECRET_KEY_FILE", &key_file)
-        .with("PERENNIAL_LISTEN", &format!("127.0.0.1:{port}"))
-        .with("PERENNIAL_ISSUER", &format!("http://localhost:{port}"))
+        Installation { folder, environment: Vec::new(), port }
+            .with("PERENNIAL_DATABASE_URL", &database.url)
+            .with("PERENNIAL_SECRET_KEY_FILE", &key_file)
+            .with("PERENNIAL_LISTEN", &format!("127.0.0.1:{port}"))
+            .with("PERENNIAL_ISSUER", &format!("http://localhost:{port}"))
     }
 
     /// Sets a variable, or replaces it.
@@ -53,9 +49,7 @@ impl Installation {
     /// A second node of the same installation: its own port, the same issuer.
     pub fn another_node(&self) -> Installation {
         let port = tools::free_port();
-        let mut node = self
-            .clone()
-            .with("PERENNIAL_LISTEN", &format!("127.0.0.1:{port}"));
+        let mut node = self.clone().with("PERENNIAL_LISTEN", &format!("127.0.0.1:{port}"));
         node.port = port;
         node
     }
@@ -117,10 +111,7 @@ impl Installation {
         let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
         command.current_dir(&self.folder);
         for (name, _) in std::env::vars_os() {
-            if name
-                .to_str()
-                .is_some_and(|name| name.starts_with("PERENNIAL_"))
-            {
+            if name.to_str().is_some_and(|name| name.starts_with("PERENNIAL_")) {
                 command.env_remove(name);
             }
         }
@@ -144,13 +135,7 @@ impl Output {
     /// Fails unless the command succeeded.
     #[track_caller]
     pub fn ok(self) -> Output {
-        assert!(
-            self.status.success(),
-            "{}\n{}\n{}",
-            self.status,
-            self.stdout,
-            self.stderr
-        );
+        assert!(self.status.success(), "{}\n{}\n{}", self.status, self.stdout, self.stderr);
         self
     }
 
@@ -196,13 +181,7 @@ impl Server {
             log.collect(child.stdout.take().unwrap()),
             log.collect(child.stderr.take().unwrap()),
         ];
-        Server {
-            installation,
-            log,
-            secrets: Secrets::default(),
-            child,
-            readers,
-        }
+        Server { installation, log, secrets: Secrets::default(), child, readers }
     }
 
     /// Where it answers.
@@ -217,10 +196,7 @@ impl Server {
 
     /// Polls `/readyz` until it answers 200.
     pub async fn wait_until_ready(&mut self) {
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(2))
-            .build()
-            .unwrap();
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().unwrap();
         let url = format!("http://127.0.0.1:{}/readyz", self.installation.port);
         let start = Instant::now();
         let mut pause = Duration::from_millis(5);
@@ -231,16 +207,9 @@ impl Server {
                 return;
             }
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!(
-                    "perennial ended with {status} before it was ready\n{}",
-                    self.output()
-                );
+                panic!("perennial ended with {status} before it was ready\n{}", self.output());
             }
-            assert!(
-                start.elapsed() < DEADLINE,
-                "not ready in time\n{}",
-                self.log.text()
-            );
+            assert!(start.elapsed() < DEADLINE, "not ready in time\n{}", self.log.text());
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(200));
         }
@@ -260,10 +229,8 @@ impl Server {
 
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status()
-            .unwrap();
+        let status =
+            Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success(), "kill -s {name}");
     }
 
@@ -274,11 +241,7 @@ impl Server {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(
-                start.elapsed() < DEADLINE,
-                "did not end in time\n{}",
-                self.log.text()
-            );
+            assert!(start.elapsed() < DEADLINE, "did not end in time\n{}", self.log.text());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -300,10 +263,7 @@ impl Drop for Server {
         let _ = self.child.wait();
         let log = self.output();
         if std::thread::panicking() {
-            eprintln!(
-                "--- log of the server on port {} ---\n{log}",
-                self.installation.port
-            );
+            eprintln!("--- log of the server on port {} ---\n{log}", self.installation.port);
             return;
         }
         let leaks = self.secrets.found_in(&log);

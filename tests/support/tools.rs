@@ -14,10 +14,7 @@ pub fn strict() -> bool {
 /// Says that a test did not run, or fails when nothing may be skipped.
 #[track_caller]
 pub fn missing(what: &str) {
-    assert!(
-        !strict(),
-        "{what} is missing, and CI=true skips nothing; ./test installs it"
-    );
+    assert!(!strict(), "{what} is missing, and CI=true skips nothing; ./test installs it");
     eprintln!("SKIPPED: {what} is missing (./test installs it)");
 }
 
@@ -48,10 +45,7 @@ pub fn python() -> Option<PathBuf> {
 
 /// Chromium or Chrome.
 pub fn chromium() -> Option<PathBuf> {
-    program(
-        "PERENNIAL_TEST_CHROMIUM",
-        &["chromium", "chromium-browser", "google-chrome"],
-    )
+    program("PERENNIAL_TEST_CHROMIUM", &["chromium", "chromium-browser", "google-chrome"])
 }
 
 /// The driver that belongs to it.
@@ -62,9 +56,7 @@ pub fn chromedriver() -> Option<PathBuf> {
 /// The folder of Postgres's server programs, the newest version first.
 pub fn postgres_programs() -> Option<PathBuf> {
     let holds_server = |folder: &PathBuf| {
-        ["initdb", "postgres", "pg_ctl"]
-            .iter()
-            .all(|name| folder.join(name).is_file())
+        ["initdb", "postgres", "pg_ctl"].iter().all(|name| folder.join(name).is_file())
     };
     if let Some(named) = env::var_os("PERENNIAL_TEST_PG_BIN").filter(|value| !value.is_empty()) {
         return Some(PathBuf::from(named)).filter(holds_server);
@@ -80,12 +72,7 @@ pub fn postgres_programs() -> Option<PathBuf> {
         .collect();
     packaged.sort();
     let in_path = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
-    packaged
-        .into_iter()
-        .rev()
-        .map(|(_, folder)| folder)
-        .chain(in_path)
-        .find(holds_server)
+    packaged.into_iter().rev().map(|(_, folder)| folder).chain(in_path).find(holds_server)
 }
 
 /// The npm packages of `tests/clients`.
@@ -100,28 +87,17 @@ pub fn repository() -> &'static Path {
 
 /// Cargo's target folder: the one that this test binary stands in.
 pub fn target_folder() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_path_buf()
 }
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Letters and digits that no other test has.
 pub fn unique(prefix: &str) -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!(
-        "{prefix}_{}_{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    )
+    format!("{prefix}_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }

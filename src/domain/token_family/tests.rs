@@ -149,9 +149,8 @@ fn strict_takes_every_second_use_for_reuse() {
 fn sender_constrained_answers_a_spent_token_only_with_proof() {
     let chain = at_generation(3);
     let bound = Policy { rotation: Rotation::SenderConstrained, ..policy() };
-    let answer = |presenter| {
-        decide(&chain, Status::Live, lifetime(), old(2), presenter, at(130), &bound)
-    };
+    let answer =
+        |presenter| decide(&chain, Status::Live, lifetime(), old(2), presenter, at(130), &bound);
     assert_eq!(answer(from(HOME)), Decision::Reuse);
     assert_eq!(given(answer(Presenter { id: HOME, proven: true })).0, Given::Retried);
 }
@@ -160,8 +159,7 @@ fn sender_constrained_answers_a_spent_token_only_with_proof() {
 fn a_token_ahead_of_the_row_is_adopted_when_it_is_newer_than_the_row() {
     let chain = at_generation(3);
     for distance in [1, 2] {
-        let newer =
-            Presented { generation: 3 + distance, key: KeyId(1), issued_at: at(300) };
+        let newer = Presented { generation: 3 + distance, key: KeyId(1), issued_at: at(300) };
         let (how, adopted) = given(ask(&chain, newer, from(HOME), 400));
         assert_eq!(how, Given::Adopted);
         assert_eq!(adopted.generation, 4 + distance);
@@ -172,8 +170,7 @@ fn a_token_ahead_of_the_row_is_adopted_when_it_is_newer_than_the_row() {
     let far = Presented { generation: 6, key: KeyId(1), issued_at: at(300) };
     assert_eq!(ask(&chain, far, from(HOME), 400), Decision::Reuse);
     let recovery = Policy { recovery: Some((at(250), at(350))), ..policy() };
-    let recovered =
-        decide(&chain, Status::Live, lifetime(), far, from(HOME), at(400), &recovery);
+    let recovered = decide(&chain, Status::Live, lifetime(), far, from(HOME), at(400), &recovery);
     assert_eq!(given(recovered).0, Given::Adopted);
 }
 
@@ -192,8 +189,7 @@ fn a_token_under_a_replaced_key_changes_nothing() {
 fn an_ended_family_says_what_ended_it() {
     let chain = at_generation(3);
     let ended = Status::Ended { at: at(125), cause: EndCause::Admin };
-    let answer =
-        decide(&chain, ended, lifetime(), token(&chain), from(HOME), at(130), &policy());
+    let answer = decide(&chain, ended, lifetime(), token(&chain), from(HOME), at(130), &policy());
     assert_eq!(answer, Decision::Refuse(Refusal::Ended(at(125), EndCause::Admin)));
 }
 

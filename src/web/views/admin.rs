@@ -180,7 +180,11 @@ impl AdminSessionsView {
 
     /// The value of a filter, for the form that revokes what matches.
     pub fn chosen(choices: &[Choice]) -> &str {
-        choices.iter().find(|choice| choice.chosen).map(|choice| choice.value.as_str()).unwrap_or_default()
+        choices
+            .iter()
+            .find(|choice| choice.chosen)
+            .map(|choice| choice.value.as_str())
+            .unwrap_or_default()
     }
 
     /// The app that is chosen.
@@ -472,7 +476,10 @@ impl AdminUserView {
 
     /// The link to all of the person's sessions.
     pub fn all_sessions(&self) -> String {
-        super::table::href(&format!("{}/admin/sessions", self.page.base), &[("user", &self.username)])
+        super::table::href(
+            &format!("{}/admin/sessions", self.page.base),
+            &[("user", &self.username)],
+        )
     }
 
     /// The state, in a word.
@@ -543,7 +550,8 @@ impl ConfirmView {
             heading: format!("Make a new secret for {name}?"),
             lead: "The secret in use now stops working at once.".to_owned(),
             points: vec![
-                "People stay signed in, but the app can’t refresh until it has the new secret.".to_owned(),
+                "People stay signed in, but the app can’t refresh until it has the new secret."
+                    .to_owned(),
                 "The new secret is shown once, on the next page.".to_owned(),
             ],
             action: format!("{client}/new-secret"),
@@ -555,7 +563,11 @@ impl ConfirmView {
 }
 
 fn words_count(sessions: u64) -> String {
-    if sessions == 0 { "No sessions".to_owned() } else { super::words::count(sessions, "session", "sessions") }
+    if sessions == 0 {
+        "No sessions".to_owned()
+    } else {
+        super::words::count(sessions, "session", "sessions")
+    }
 }
 
 /// An id as one segment of a path.
@@ -730,7 +742,10 @@ impl AdminClientFormView {
 
     /// The link to the app's sessions.
     pub fn all_sessions(&self) -> String {
-        super::table::href(&format!("{}/admin/sessions", self.page.base), &[("client", &self.client_id)])
+        super::table::href(
+            &format!("{}/admin/sessions", self.page.base),
+            &[("client", &self.client_id)],
+        )
     }
 }
 

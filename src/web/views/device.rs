@@ -36,7 +36,9 @@ pub fn device(agent: Option<&str>) -> Device {
         return match name {
             Some(name) => {
                 let name = browser(name);
-                let major = version.and_then(|text| text.split('.').next()).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+                let major = version
+                    .and_then(|text| text.split('.').next())
+                    .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
                 Device {
                     label: format!("{name} on {os}"),
                     head: os,
@@ -48,9 +50,12 @@ pub fn device(agent: Option<&str>) -> Device {
                 }
             }
             None => match product(agent) {
-                Some((name, version)) => {
-                    Device { label: format!("{name} on {os}"), head: os, detail: Some(versioned(&name, version)), icon }
-                }
+                Some((name, version)) => Device {
+                    label: format!("{name} on {os}"),
+                    head: os,
+                    detail: Some(versioned(&name, version)),
+                    icon,
+                },
                 None => Device { label: os.clone(), head: os, detail: None, icon },
             },
         };
@@ -62,9 +67,12 @@ pub fn device(agent: Option<&str>) -> Device {
             detail: version.map(|text| format!("version {text}")),
             icon: "terminal",
         },
-        None => {
-            Device { label: "Unknown device".to_owned(), head: "Unknown".to_owned(), detail: None, icon: "laptop" }
-        }
+        None => Device {
+            label: "Unknown device".to_owned(),
+            head: "Unknown".to_owned(),
+            detail: None,
+            icon: "laptop",
+        },
     }
 }
 
@@ -122,7 +130,9 @@ fn product(agent: &str) -> Option<(String, Option<String>)> {
     if name.is_empty() || name == "Mozilla" || name == "-" {
         return None;
     }
-    let version = version.filter(|text| text.starts_with(|first: char| first.is_ascii_digit())).map(shortened);
+    let version = version
+        .filter(|text| text.starts_with(|first: char| first.is_ascii_digit()))
+        .map(shortened);
     Some((shortened(name), version))
 }
 
@@ -175,7 +185,12 @@ mod tests {
             ("curl/8.14.1", "curl", "terminal", "curl 8.14.1"),
             ("python-requests/2.32.3", "python-requests", "terminal", "python-requests 2.32.3"),
             ("node", "node", "terminal", "node"),
-            ("openid-client/v6.8.1 (https://github.com/panva)", "openid-client", "terminal", "openid-client"),
+            (
+                "openid-client/v6.8.1 (https://github.com/panva)",
+                "openid-client",
+                "terminal",
+                "openid-client",
+            ),
             ("", "Unknown device", "laptop", "Unknown device"),
             ("-", "Unknown device", "laptop", "Unknown device"),
         ] {

@@ -124,7 +124,10 @@ mod tests {
 
     #[test]
     fn faults_stand_in_the_order_of_the_form_and_on_fields_that_exist() {
-        let faults = Faults::new(Faults::SETUP).with("password", "Longer.").with("email", "An address.").with("x", "?");
+        let faults = Faults::new(Faults::SETUP)
+            .with("password", "Longer.")
+            .with("email", "An address.")
+            .with("x", "?");
         let fields: Vec<_> = faults.list().iter().map(|fault| fault.field).collect();
         assert_eq!(fields, ["display_name", "email", "password"]);
         assert_eq!(faults.of("email"), Some("An address."));

@@ -263,6 +263,9 @@ pub struct SetupView {
 impl SetupView {
     /// What is said of the password.
     pub fn password_hint(&self) -> String {
-        format!("At least {} characters. Four words you will remember make a good one.", self.shortest)
+        format!(
+            "At least {} characters. Four words you will remember make a good one.",
+            self.shortest
+        )
     }
 }

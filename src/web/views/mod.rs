@@ -16,27 +16,30 @@ pub mod stem;
 pub mod table;
 pub mod words;
 
-
 #[cfg(test)]
 mod tests;
 
 pub use account::{
-    AccountAppsView, AccountSecurityView, AccountSessionsView, AccountView, Alarm, AppThing, EndedThing, EventLine,
-    SessionThing, Tease, Tick,
+    AccountAppsView, AccountSecurityView, AccountSessionsView, AccountView, Alarm, AppThing,
+    EndedThing, EventLine, SessionThing, Tease, Tick,
 };
 pub use admin::{
-    AdminClientFormView, AdminClientSecretView, AdminClientsView, AdminKeysView, AdminRevokeView, AdminSessionView,
-    AdminSessionsView, AdminUserView, AdminUsersView, AdminView, AlarmLine, AlarmBox, AuditRow, AuditView, BusyApp,
-    Caller, ClientRow, ConfirmView, Figure, HealthLine, KeyRow, Lifetimes, Link, RevokeThing, SecretLine, SessionRow,
-    UserRow, UserSession,
+    AdminClientFormView, AdminClientSecretView, AdminClientsView, AdminKeysView, AdminRevokeView,
+    AdminSessionView, AdminSessionsView, AdminUserView, AdminUsersView, AdminView, AlarmBox,
+    AlarmLine, AuditRow, AuditView, BusyApp, Caller, ClientRow, ConfirmView, Figure, HealthLine,
+    KeyRow, Lifetimes, Link, RevokeThing, SecretLine, SessionRow, UserRow, UserSession,
 };
 pub use device::{Device, device, program};
 pub use form::{Choice, Fault, Faults};
 pub use gate::{
-    ConsentView, DeveloperFacts, ErrorServerView, ErrorView, LoginState, LoginView, SetupView, SignOutView, SignedOutView,
+    ConsentView, DeveloperFacts, ErrorServerView, ErrorView, LoginState, LoginView, SetupView,
+    SignOutView, SignedOutView,
 };
 pub use page::{AppFace, Badge, Flash, Nav, Page, Tone, Viewer};
-pub use scopes::{Risk, ScopeBlock, ScopeGroup, ScopeInfo, ScopeLine, ScopeWords, scope_blocks, scope_lines, third_person};
+pub use scopes::{
+    Risk, ScopeBlock, ScopeGroup, ScopeInfo, ScopeLine, ScopeWords, scope_blocks, scope_lines,
+    third_person,
+};
 pub use spark::{Spark, meter_widths, spark};
 pub use stem::{Entry, Facts, Knot, Stem};
 pub use table::{Caption, Column, Direction, Empty, Head, Pager, heads, href};

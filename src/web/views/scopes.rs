@@ -97,7 +97,11 @@ pub struct ScopeBlock {
 
 /// The sentence of one scope; `openid` has one only in company, see [`scope_lines`].
 pub fn scope_line(scope: ScopeInfo<'_>, words: &ScopeWords) -> ScopeLine {
-    let line = |group, sentence: &str, detail: Option<String>| ScopeLine { group, sentence: sentence.to_owned(), detail };
+    let line = |group, sentence: &str, detail: Option<String>| ScopeLine {
+        group,
+        sentence: sentence.to_owned(),
+        detail,
+    };
     match scope.name {
         "openid" => line(ScopeGroup::Know, "Know your account number here", None),
         "profile" => line(ScopeGroup::Know, "See your name", None),
@@ -118,7 +122,11 @@ pub fn scope_line(scope: ScopeInfo<'_>, words: &ScopeWords) -> ScopeLine {
                 };
                 line(if writes { ScopeGroup::Change } else { ScopeGroup::See }, description, None)
             }
-            None => line(ScopeGroup::Undescribed, name, Some(format!("{} has no description of it", words.site))),
+            None => line(
+                ScopeGroup::Undescribed,
+                name,
+                Some(format!("{} has no description of it", words.site)),
+            ),
         },
     }
 }
@@ -213,7 +221,11 @@ mod tests {
     use super::*;
 
     fn words() -> ScopeWords {
-        ScopeWords { site: "Northfield ID".into(), email: Some("ada@northfield.example".into()), idle: "30 days".into() }
+        ScopeWords {
+            site: "Northfield ID".into(),
+            email: Some("ada@northfield.example".into()),
+            idle: "30 days".into(),
+        }
     }
 
     fn named(name: &str) -> ScopeInfo<'_> {
@@ -237,7 +249,8 @@ mod tests {
             named("email"),
         ];
         let blocks = scope_blocks(scope_lines(&asked, &words()));
-        let titles: Vec<_> = blocks.iter().map(|block| (block.group.title(), block.lines.len())).collect();
+        let titles: Vec<_> =
+            blocks.iter().map(|block| (block.group.title(), block.lines.len())).collect();
         assert_eq!(
             titles,
             [
@@ -256,7 +269,10 @@ mod tests {
     fn openid_alone_says_so() {
         let lines = scope_lines(&[named("openid"), named("offline_access")], &words());
         assert_eq!(lines[0].sentence, "Know your account number here, and nothing else about you");
-        let lines = scope_lines(&[named("openid"), described("notes.read", "Read your notes", None)], &words());
+        let lines = scope_lines(
+            &[named("openid"), described("notes.read", "Read your notes", None)],
+            &words(),
+        );
         assert_eq!(lines[0].sentence, "Know your account number here");
     }
 

@@ -125,25 +125,41 @@ impl Knot {
     /// The headline.
     pub fn title(&self) -> String {
         match self {
-            Self::SignedIn { generation, .. } => format!("Signed in, generation {}", thousands(*generation)),
-            Self::Quiet { count: 1, from, .. } => format!("1 refresh, generation {}", thousands(*from)),
+            Self::SignedIn { generation, .. } => {
+                format!("Signed in, generation {}", thousands(*generation))
+            }
+            Self::Quiet { count: 1, from, .. } => {
+                format!("1 refresh, generation {}", thousands(*from))
+            }
             Self::Quiet { count: many, from, to, .. } => format!(
                 "{}, generations {} to {}",
                 count(*many, "refresh", "refreshes"),
                 thousands(*from),
                 thousands(*to)
             ),
-            Self::Refreshed { generation, .. } => format!("Refreshed, generation {}", thousands(*generation)),
+            Self::Refreshed { generation, .. } => {
+                format!("Refreshed, generation {}", thousands(*generation))
+            }
             Self::Retry { times: 0 | 1, generation, .. } => {
                 format!("Retry, generation {} given again", thousands(*generation))
             }
             Self::Retry { times, generation, .. } => {
-                format!("{} retries, generation {} given again", thousands(*times), thousands(*generation))
+                format!(
+                    "{} retries, generation {} given again",
+                    thousands(*times),
+                    thousands(*generation)
+                )
             }
-            Self::Reissue { presented, .. } => format!("Asked again with token {}, long after", thousands(*presented)),
+            Self::Reissue { presented, .. } => {
+                format!("Asked again with token {}, long after", thousands(*presented))
+            }
             Self::Late { presented, .. } => format!("Token {} came late", thousands(*presented)),
-            Self::Ahead { presented, .. } => format!("Token {} was newer than the database", thousands(*presented)),
-            Self::Reuse { generation, .. } => format!("Token {} used a second time", thousands(*generation)),
+            Self::Ahead { presented, .. } => {
+                format!("Token {} was newer than the database", thousands(*presented))
+            }
+            Self::Reuse { generation, .. } => {
+                format!("Token {} used a second time", thousands(*generation))
+            }
             Self::Ended { title, .. } => title.clone(),
         }
     }
@@ -151,18 +167,29 @@ impl Knot {
     /// The sentence under the facts.
     pub fn note(&self) -> Option<String> {
         match self {
-            Self::SignedIn { note, .. } | Self::Reuse { note, .. } => Some(note.clone()).filter(|text| !text.is_empty()),
-            Self::Quiet { .. } => Some("Quiet refreshes are counted, not kept one by one.".to_owned()),
-            Self::Refreshed { note, .. } | Self::Retry { note, .. } | Self::Ended { note, .. } => note.clone(),
+            Self::SignedIn { note, .. } | Self::Reuse { note, .. } => {
+                Some(note.clone()).filter(|text| !text.is_empty())
+            }
+            Self::Quiet { .. } => {
+                Some("Quiet refreshes are counted, not kept one by one.".to_owned())
+            }
+            Self::Refreshed { note, .. } | Self::Retry { note, .. } | Self::Ended { note, .. } => {
+                note.clone()
+            }
             Self::Reissue { left_behind, generation, alarm, .. } => Some(format!(
                 "Its answer must have got lost, so token {} was left behind. Generation {} was given.{}",
                 thousands(*left_behind),
                 thousands(*generation),
-                if *alarm { " A caller this session hadn’t met had been given the one left behind; the person was told." } else { "" }
+                if *alarm {
+                    " A caller this session hadn’t met had been given the one left behind; the person was told."
+                } else {
+                    ""
+                }
             )),
-            Self::Late { .. } => {
-                Some("Its own retry had overtaken it. It was asked to try again; nothing was given out.".to_owned())
-            }
+            Self::Late { .. } => Some(
+                "Its own retry had overtaken it. It was asked to try again; nothing was given out."
+                    .to_owned(),
+            ),
             Self::Ahead { generation, .. } => Some(format!(
                 "The app had a newer token than the database: the database was restored or failed over. The session went on with generation {}.",
                 thousands(*generation)
@@ -304,7 +331,9 @@ fn entry(knot: Knot, tip: bool, fork: bool, torn: bool) -> Entry {
             classes.push("quiet");
             (*from, None, Vec::new())
         }
-        Knot::Refreshed { generation, current, .. } => (*generation, None, if *current || fork { vec!["fill"] } else { Vec::new() }),
+        Knot::Refreshed { generation, current, .. } => {
+            (*generation, None, if *current || fork { vec!["fill"] } else { Vec::new() })
+        }
         Knot::Retry { generation, .. } => (*generation, Some("renew"), vec!["bud"]),
         Knot::Reissue { generation, .. } => (*generation, None, vec!["warn"]),
         Knot::Late { presented, .. } => (*presented, Some("clock"), vec!["bud"]),
@@ -328,8 +357,21 @@ fn entry(knot: Knot, tip: bool, fork: bool, torn: bool) -> Entry {
     if tip {
         classes.push("tip");
     }
+    let number = short(number);
+    if icon.is_none() && number.len() > 3 {
+        shape.push("long");
+    }
     let leaves = match &knot {
-        Knot::Quiet { count, .. } => vec![(); if *count < 10 { 2 } else if *count < 100 { 3 } else { 4 }],
+        Knot::Quiet { count, .. } => vec![
+            ();
+            if *count < 10 {
+                2
+            } else if *count < 100 {
+                3
+            } else {
+                4
+            }
+        ],
         _ => Vec::new(),
     };
     Entry {
@@ -337,7 +379,7 @@ fn entry(knot: Knot, tip: bool, fork: bool, torn: bool) -> Entry {
         two_lanes: torn || fork,
         knot_classes: shape.iter().map(|class| format!(" {class}")).collect(),
         icon,
-        number: short(number),
+        number,
         leaves,
         stub: matches!(knot, Knot::Reissue { .. }),
         knot,
@@ -359,7 +401,13 @@ mod tests {
     use super::*;
 
     fn facts() -> Facts {
-        Facts { when: When::exact(0), ip: "203.0.113.24".into(), ip_new: false, with: "curl 8".into(), with_new: false }
+        Facts {
+            when: When::exact(0),
+            ip: "203.0.113.24".into(),
+            ip_new: false,
+            with: "curl 8".into(),
+            with_new: false,
+        }
     }
 
     fn refreshed(generation: u64) -> Knot {
@@ -371,7 +419,14 @@ mod tests {
     }
 
     fn quiet(from: u64, to: u64) -> Knot {
-        Knot::Quiet { count: to - from + 1, from, to, when: String::new(), networks: String::new(), with: String::new() }
+        Knot::Quiet {
+            count: to - from + 1,
+            from,
+            to,
+            when: String::new(),
+            networks: String::new(),
+            with: String::new(),
+        }
     }
 
     fn root() -> Knot {
@@ -379,7 +434,12 @@ mod tests {
     }
 
     fn ended() -> Knot {
-        Knot::Ended { title: "Revoked".into(), when: When::exact(0), by: "Ada Fern".into(), note: None }
+        Knot::Ended {
+            title: "Revoked".into(),
+            when: When::exact(0),
+            by: "Ada Fern".into(),
+            note: None,
+        }
     }
 
     fn classes(stem: &Stem) -> Vec<&str> {
@@ -388,7 +448,14 @@ mod tests {
 
     #[test]
     fn it_forks_at_the_generation_that_was_used_twice() {
-        let stem = Stem::grow(vec![ended(), reuse(39), refreshed(40), refreshed(39), quiet(2, 38), root()]);
+        let stem = Stem::grow(vec![
+            ended(),
+            reuse(39),
+            refreshed(40),
+            refreshed(39),
+            quiet(2, 38),
+            root(),
+        ]);
         assert_eq!(classes(&stem), ["cut torn tip", "torn", "torn", "fork", "quiet", "root"]);
         assert!(stem.forked);
         assert_eq!(stem.entries[1].knot_classes, " fill on-2 gone");
@@ -421,7 +488,13 @@ mod tests {
             quiet(2, 37),
             refreshed(38),
             Knot::Retry { times: 2, generation: 38, facts: facts(), note: None },
-            Knot::Reissue { presented: 40, left_behind: 41, generation: 42, facts: facts(), alarm: true },
+            Knot::Reissue {
+                presented: 40,
+                left_behind: 41,
+                generation: 42,
+                facts: facts(),
+                alarm: true,
+            },
             Knot::Late { presented: 37, facts: facts() },
             Knot::Ahead { presented: 50, generation: 51, facts: facts() },
             reuse(1_806),

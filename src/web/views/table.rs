@@ -86,7 +86,8 @@ pub fn heads(columns: &[Column], sort: &str, path: &str, query: &[(&str, &str)])
         Some(key) => (key, Direction::Down),
         None => (sort, Direction::Up),
     };
-    let kept: Vec<(&str, &str)> = query.iter().copied().filter(|(key, _)| !matches!(*key, "sort" | "after")).collect();
+    let kept: Vec<(&str, &str)> =
+        query.iter().copied().filter(|(key, _)| !matches!(*key, "sort" | "after")).collect();
     columns
         .iter()
         .map(|column| {
@@ -165,8 +166,11 @@ pub struct Empty {
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 3] =
-        [Column::sorted("Person", "user"), Column::plain("Device"), Column::sorted("Generation", "generation").end().extra()];
+    const COLUMNS: [Column; 3] = [
+        Column::sorted("Person", "user"),
+        Column::plain("Device"),
+        Column::sorted("Generation", "generation").end().extra(),
+    ];
 
     #[test]
     fn links_keep_the_filter_and_start_at_the_first_page() {

@@ -49,7 +49,13 @@ fn flashed(fill: Fill, nav: Nav, text: &str) -> Page {
 }
 
 fn facts(fill: Fill, ago: i64, ip: &str, with: &str, fresh: bool) -> Facts {
-    Facts { when: When::stamp(NOW, NOW - ago), ip: fill.text(ip), ip_new: fresh, with: fill.text(with), with_new: fresh }
+    Facts {
+        when: When::stamp(NOW, NOW - ago),
+        ip: fill.text(ip),
+        ip_new: fresh,
+        with: fill.text(with),
+        with_new: fresh,
+    }
 }
 
 fn straight(fill: Fill) -> Stem {
@@ -117,8 +123,19 @@ fn forked(fill: Fill) -> Stem {
 fn ended(fill: Fill) -> Stem {
     let home = |ago| facts(fill, ago, "203.0.113.24", "Firefox 145, Linux", false);
     Stem::grow(vec![
-        Knot::Ended { title: "Revoked".into(), when: When::stamp(NOW, NOW - MINUTE), by: fill.text("Ada Fern"), note: Some("Device lost or stolen.".into()) },
-        Knot::Refreshed { generation: 2, facts: home(4 * MINUTE), caller: None, current: false, note: None },
+        Knot::Ended {
+            title: "Revoked".into(),
+            when: When::stamp(NOW, NOW - MINUTE),
+            by: fill.text("Ada Fern"),
+            note: Some("Device lost or stolen.".into()),
+        },
+        Knot::Refreshed {
+            generation: 2,
+            facts: home(4 * MINUTE),
+            caller: None,
+            current: false,
+            note: None,
+        },
         Knot::SignedIn { generation: 1, facts: home(9 * MINUTE), note: "Password.".into() },
     ])
 }
@@ -129,12 +146,20 @@ fn scopes(fill: Fill) -> Vec<ScopeLine> {
         ScopeInfo { name: "openid", description: None, risk: None },
         ScopeInfo { name: "profile", description: None, risk: None },
         ScopeInfo { name: "email", description: None, risk: None },
-        ScopeInfo { name: "notes.read", description: Some("Read your notes and notebooks"), risk: None },
+        ScopeInfo {
+            name: "notes.read",
+            description: Some("Read your notes and notebooks"),
+            risk: None,
+        },
         ScopeInfo { name: "notes.write", description: Some(&description), risk: Some(Risk::Write) },
         ScopeInfo { name: "offline_access", description: None, risk: None },
         ScopeInfo { name: "meadow.sync", description: None, risk: None },
     ];
-    let words = ScopeWords { site: fill.text("Northfield ID"), email: Some("ada@northfield.example".into()), idle: "30 days".into() };
+    let words = ScopeWords {
+        site: fill.text("Northfield ID"),
+        email: Some("ada@northfield.example".into()),
+        idle: "30 days".into(),
+    };
     scope_lines(&asked, &words)
 }
 
@@ -179,50 +204,93 @@ fn session_view(fill: Fill, stem: Stem, badge: Badge, alarmed: bool) -> AdminSes
 
 fn sessions_view(fill: Fill, filtered: bool, empty: bool) -> AdminSessionsView {
     let rows = [
-        ("Ada Fern", "ada", "Meadow Notes", "python-requests/2.32", "192.0.2.66", 41, Badge::reuse()),
+        (
+            "Ada Fern",
+            "ada",
+            "Meadow Notes",
+            "python-requests/2.32",
+            "192.0.2.66",
+            41,
+            Badge::reuse(),
+        ),
         ("Basil Rowe", "basil", "Orchard Mail", FIREFOX, "203.0.113.24", 5_218, Badge::active()),
-        ("Linden Marsh", "linden", "Lantern CI", "curl/8.14.1", "2001:db8:7::21:aaaa:bbbb:cccc:dddd", 211, Badge::quiet()),
+        (
+            "Linden Marsh",
+            "linden",
+            "Lantern CI",
+            "curl/8.14.1",
+            "2001:db8:7::21:aaaa:bbbb:cccc:dddd",
+            211,
+            Badge::quiet(),
+        ),
         ("Sage Holm", "sage", "Orchard Mail", "", "198.51.100.41", 402, Badge::signed_out()),
         ("Willow Dean", "willow", "Tidewater Pay", FIREFOX, "203.0.113.131", 55, Badge::revoked()),
         ("Iris Field", "iris", "Tidewater Pay", FIREFOX, "203.0.113.132", 55, Badge::expired()),
     ];
     let query = [("q", ""), ("state", if filtered { "quiet" } else { "" })];
     AdminSessionsView {
-        page: if filtered { page(fill, Nav::AdminSessions) } else { flashed(fill, Nav::AdminSessions, "2 sessions revoked. Their apps are signed out at their next request.") },
+        page: if filtered {
+            page(fill, Nav::AdminSessions)
+        } else {
+            flashed(
+                fill,
+                Nav::AdminSessions,
+                "2 sessions revoked. Their apps are signed out at their next request.",
+            )
+        },
         q: if empty { fill.text("192.0.2.200") } else { String::new() },
         user: if filtered { fill.text("rowan") } else { String::new() },
-        clients: Choice::list(&[("", "All apps".to_owned()), ("meadow-notes", fill.text("Meadow Notes"))], if filtered { "meadow-notes" } else { "" }),
+        clients: Choice::list(
+            &[("", "All apps".to_owned()), ("meadow-notes", fill.text("Meadow Notes"))],
+            if filtered { "meadow-notes" } else { "" },
+        ),
         states: AdminSessionsView::states(if filtered { "quiet" } else { "" }),
         sort: if filtered { "rotated".into() } else { String::new() },
         filtered,
-        caption: Caption { count: "18,902 sessions".into(), rest: "signed in last first, times in UTC".into() },
-        heads: heads(&AdminSessionsView::COLUMNS, if filtered { "rotated" } else { "-created" }, "/admin/sessions", &query),
-        rows: if empty { Vec::new() } else { rows
-            .into_iter()
-            .enumerate()
-            .map(|(at, (name, username, app, agent, ip, generation, badge))| {
-                let device = device(Some(agent));
-                SessionRow {
-                    id: format!("fam_{at}"),
-                    name: fill.text(name),
-                    username: username.into(),
-                    app: AppFace::new(&fill.text(app)),
-                    device: device.head,
-                    device_detail: device.detail,
-                    ip: ip.into(),
-                    began: When::stamp(NOW, NOW - 40 * DAY),
-                    refreshed: When::stamp(NOW, NOW - MINUTE),
-                    generation: thousands(generation),
-                    live: badge == Badge::active() || badge == Badge::quiet(),
-                    badge,
-                }
-            })
-            .collect() },
+        caption: Caption {
+            count: "18,902 sessions".into(),
+            rest: "signed in last first, times in UTC".into(),
+        },
+        heads: heads(
+            &AdminSessionsView::COLUMNS,
+            if filtered { "rotated" } else { "-created" },
+            "/admin/sessions",
+            &query,
+        ),
+        rows: if empty {
+            Vec::new()
+        } else {
+            rows.into_iter()
+                .enumerate()
+                .map(|(at, (name, username, app, agent, ip, generation, badge))| {
+                    let device = device(Some(agent));
+                    SessionRow {
+                        id: format!("fam_{at}"),
+                        name: fill.text(name),
+                        username: username.into(),
+                        app: AppFace::new(&fill.text(app)),
+                        device: device.head,
+                        device_detail: device.detail,
+                        ip: ip.into(),
+                        began: When::stamp(NOW, NOW - 40 * DAY),
+                        refreshed: When::stamp(NOW, NOW - MINUTE),
+                        generation: thousands(generation),
+                        live: badge == Badge::active() || badge == Badge::quiet(),
+                        badge,
+                    }
+                })
+                .collect()
+        },
         all: filtered.then(|| "Revoke all 3 that match…".to_owned()),
-        pager: Pager { shown: "1 to 6 of 18,902".into(), first: filtered.then(|| "/admin/sessions".into()), next: Some("/admin/sessions?after=fam_5".into()) },
+        pager: Pager {
+            shown: "1 to 6 of 18,902".into(),
+            first: filtered.then(|| "/admin/sessions".into()),
+            next: Some("/admin/sessions?after=fam_5".into()),
+        },
         empty: Empty {
             heading: fill.text("No session matches “192.0.2.200”"),
-            text: "Search looks at names, emails, session numbers and the latest IP address.".into(),
+            text: "Search looks at names, emails, session numbers and the latest IP address."
+                .into(),
         },
     }
 }
@@ -235,7 +303,11 @@ fn client_view(fill: Fill) -> AdminClientFormView {
         client_id: fill.text("meadow-notes"),
         redirect_uris: fill.text("https://app.meadow.example/callback\nhttp://127.0.0.1/callback"),
         confidential: true,
-        lifetimes: Some(Lifetimes { at_ttl: "10".into(), idle: "30".into(), absolute: "365".into() }),
+        lifetimes: Some(Lifetimes {
+            at_ttl: "10".into(),
+            idle: "30".into(),
+            absolute: "365".into(),
+        }),
         ..AdminClientFormView::new(page(fill, Nav::AdminClients))
     }
 }
@@ -454,8 +526,22 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         last_signed_in: Some(When::exact(NOW - 5 * DAY)),
         password_changed: Some(When::full_date(NOW - 300 * DAY)),
         sessions: vec![
-            UserSession { id: "fam_1".into(), app: app(), title: fill.text("Meadow Notes on iPhone"), badge: Badge::reuse(), facts: vec!["generation 41".into()], live: false },
-            UserSession { id: "fam_2".into(), app: AppFace::new("Orchard Mail"), title: "Orchard Mail on Windows".into(), badge: Badge::active(), facts: vec!["generation 1,806".into(), "203.0.113.24".into()], live: true },
+            UserSession {
+                id: "fam_1".into(),
+                app: app(),
+                title: fill.text("Meadow Notes on iPhone"),
+                badge: Badge::reuse(),
+                facts: vec!["generation 41".into()],
+                live: false,
+            },
+            UserSession {
+                id: "fam_2".into(),
+                app: AppFace::new("Orchard Mail"),
+                title: "Orchard Mail on Windows".into(),
+                badge: Badge::active(),
+                facts: vec!["generation 1,806".into(), "203.0.113.24".into()],
+                live: true,
+            },
         ],
     };
     let admin = |nav| page(fill, nav);
@@ -530,7 +616,8 @@ fn everything() -> Vec<(&'static str, String)> {
 fn every_template_has_a_sample() {
     // A page without one would be held against nothing.
     let names: Vec<&str> = samples(Fill::Usual).into_iter().map(|(name, _)| name).collect();
-    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/pages")).unwrap() {
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/pages")).unwrap()
+    {
         let path = file.unwrap().path();
         let page = path.file_stem().unwrap().to_str().unwrap().replace('_', "-");
         assert!(names.iter().any(|name| name.starts_with(&page)), "{page}");
@@ -541,7 +628,10 @@ fn every_template_has_a_sample() {
 fn hostile_words_stay_words() {
     for (name, html) in samples(Fill::Hostile) {
         assert!(!html.to_lowercase().contains("<script"), "{name}");
-        assert!(html.contains("&#60;script&#62;"), "{name} shows no hostile word, so it proves nothing");
+        assert!(
+            html.contains("&#60;script&#62;"),
+            "{name} shows no hostile word, so it proves nothing"
+        );
         for tag in tags(&html) {
             assert!(tag.matches('"').count().is_multiple_of(2), "{name}: {tag}");
         }
@@ -555,7 +645,9 @@ fn nothing_is_inline() {
             let bare: String = tag.split('"').step_by(2).collect::<Vec<_>>().join(" ");
             assert!(!tag.starts_with("style") && !tag.starts_with("script"), "{name}: {tag}");
             for word in bare.split_whitespace() {
-                assert!(!word.starts_with("style=") && !(word.starts_with("on") && word.ends_with('=')), "{name}: {tag}");
+                let inline =
+                    word.starts_with("style=") || (word.starts_with("on") && word.ends_with('='));
+                assert!(!inline, "{name}: {tag}");
             }
         }
         assert!(!html.contains("javascript:"), "{name}");
@@ -567,7 +659,11 @@ fn each_page_has_one_heading_and_skips_no_level() {
     for (name, html) in everything() {
         let levels: Vec<u32> = tags(&html)
             .into_iter()
-            .filter_map(|tag| tag.strip_prefix('h').and_then(|rest| rest.chars().next()).and_then(|level| level.to_digit(10)))
+            .filter_map(|tag| {
+                tag.strip_prefix('h')
+                    .and_then(|rest| rest.chars().next())
+                    .and_then(|level| level.to_digit(10))
+            })
             .collect();
         assert_eq!(levels.iter().filter(|level| **level == 1).count(), 1, "{name}");
         assert_eq!(levels.first(), Some(&1), "{name}");
@@ -585,7 +681,12 @@ fn every_reference_inside_a_page_leads_somewhere() {
         assert_eq!(ids.len(), known.len(), "{name} has an id twice: {ids:?}");
         let described = values(&html, "aria-describedby");
         let links = values(&html, "href").into_iter().filter_map(|href| href.strip_prefix('#'));
-        for id in described.iter().flat_map(|list| list.split(' ')).chain(values(&html, "for")).chain(links) {
+        for id in described
+            .iter()
+            .flat_map(|list| list.split(' '))
+            .chain(values(&html, "for"))
+            .chain(links)
+        {
             assert!(known.contains(id), "{name}: no #{id}");
         }
     }
@@ -593,13 +694,18 @@ fn every_reference_inside_a_page_leads_somewhere() {
 
 #[test]
 fn every_icon_and_file_exists() {
-    let sprite = std::str::from_utf8(assets::all().iter().find(|asset| asset.name == "icons.svg").unwrap().bytes).unwrap();
+    let sprite = std::str::from_utf8(
+        assets::all().iter().find(|asset| asset.name == "icons.svg").unwrap().bytes,
+    )
+    .unwrap();
     let icons: BTreeSet<&str> = values(sprite, "id").into_iter().collect();
     for (name, html) in everything() {
         let base = if html.contains("href=\"/id/") { "/id" } else { "" };
         for href in values(&html, "href") {
             let (path, icon) = href.split_once('#').unwrap_or((href, ""));
-            if let Some(file) = path.strip_prefix(base).and_then(|path| path.strip_prefix("/static/")) {
+            if let Some(file) =
+                path.strip_prefix(base).and_then(|path| path.strip_prefix("/static/"))
+            {
                 let asset = assets::find(file).unwrap_or_else(|| panic!("{name}: no file {href}"));
                 if asset.name == "icons.svg" {
                     assert!(icons.contains(icon), "{name}: no icon {icon}");
@@ -613,13 +719,41 @@ fn every_icon_and_file_exists() {
 fn every_link_and_form_stays_below_the_base() {
     // The paths that handlers answer, without what follows an id.
     const KNOWN: [&str; 22] = [
-        "/login", "/login/switch", "/consent", "/logout", "/setup", "/account", "/account/sessions", "/account/sessions/end-others",
-        "/account/apps", "/account/security", "/account/security/password", "/admin", "/admin/sessions", "/admin/sessions/revoke",
-        "/admin/users", "/admin/clients", "/admin/clients/new", "/admin/audit", "/admin/keys", "/oauth/jwks.json", "/static", "",
+        "/login",
+        "/login/switch",
+        "/consent",
+        "/logout",
+        "/setup",
+        "/account",
+        "/account/sessions",
+        "/account/sessions/end-others",
+        "/account/apps",
+        "/account/security",
+        "/account/security/password",
+        "/admin",
+        "/admin/sessions",
+        "/admin/sessions/revoke",
+        "/admin/users",
+        "/admin/clients",
+        "/admin/clients/new",
+        "/admin/audit",
+        "/admin/keys",
+        "/oauth/jwks.json",
+        "/static",
+        "",
     ];
     const WITH_ID: [&str; 11] = [
-        "/account/sessions/*/end", "/account/apps/*/remove", "/admin/sessions/*", "/admin/users/*", "/admin/users/*/sign-out",
-        "/admin/users/*/disable", "/admin/users/*/enable", "/admin/clients/*", "/admin/clients/*/new-secret", "/admin/clients/*/remove", "/static/*",
+        "/account/sessions/*/end",
+        "/account/apps/*/remove",
+        "/admin/sessions/*",
+        "/admin/users/*",
+        "/admin/users/*/sign-out",
+        "/admin/users/*/disable",
+        "/admin/users/*/enable",
+        "/admin/clients/*",
+        "/admin/clients/*/new-secret",
+        "/admin/clients/*/remove",
+        "/static/*",
     ];
     for (name, html) in samples(Fill::Usual) {
         for link in values(&html, "href").into_iter().chain(values(&html, "action")) {
@@ -628,8 +762,16 @@ fn every_link_and_form_stays_below_the_base() {
             }
             let path = link.split(['?', '#']).next().unwrap();
             let parts: Vec<&str> = path.split('/').collect();
-            let starred = |at: usize| parts.iter().enumerate().map(|(place, part)| if place == at { "*" } else { *part }).collect::<Vec<_>>().join("/");
-            let fits = KNOWN.contains(&path) || (2..parts.len()).any(|at| WITH_ID.contains(&starred(at).as_str()));
+            let starred = |at: usize| {
+                parts
+                    .iter()
+                    .enumerate()
+                    .map(|(place, part)| if place == at { "*" } else { *part })
+                    .collect::<Vec<_>>()
+                    .join("/")
+            };
+            let fits = KNOWN.contains(&path)
+                || (2..parts.len()).any(|at| WITH_ID.contains(&starred(at).as_str()));
             assert!(fits, "{name}: {link} leads nowhere");
         }
     }
@@ -653,11 +795,22 @@ fn forms_have_the_fields_that_handlers_read() {
         ("login", "/login", vec!["csrf", "password", "stay", "username"]),
         ("consent", "/consent", vec!["csrf", "decision", "request"]),
         ("setup", "/setup", vec!["csrf", "display_name", "email", "link", "password", "username"]),
-        ("admin-revoke", "/admin/sessions/revoke", vec!["browsers", "csrf", "id", "note", "reason"]),
-        ("account-security", "/account/security/password", vec!["csrf", "current", "everywhere", "password", "username"]),
+        (
+            "admin-revoke",
+            "/admin/sessions/revoke",
+            vec!["browsers", "csrf", "id", "note", "reason"],
+        ),
+        (
+            "account-security",
+            "/account/security/password",
+            vec!["csrf", "current", "everywhere", "password", "username"],
+        ),
     ] {
         let (_, html) = pages.iter().find(|(page, _)| *page == name).unwrap();
-        let form = html.split("<form").find(|form| form.contains(&format!("action=\"{action}\""))).unwrap();
+        let form = html
+            .split("<form")
+            .find(|form| form.contains(&format!("action=\"{action}\"")))
+            .unwrap();
         let form = form.split("</form>").next().unwrap();
         let found: BTreeSet<&str> = values(form, "name").into_iter().collect();
         assert_eq!(found.into_iter().collect::<Vec<_>>(), fields, "{name}");
@@ -678,7 +831,10 @@ fn a_form_that_came_back_says_so_in_its_title_and_keeps_no_password() {
 #[test]
 fn dump_the_pages_to_look_at() {
     // PERENNIAL_DUMP_PAGES=folder cargo test --lib web::views; then serve that folder.
-    let Some(folder) = std::env::var_os("PERENNIAL_DUMP_PAGES").map(std::path::PathBuf::from) else { return };
+    let Some(folder) = std::env::var_os("PERENNIAL_DUMP_PAGES").map(std::path::PathBuf::from)
+    else {
+        return;
+    };
     std::fs::create_dir_all(folder.join("static")).unwrap();
     for asset in assets::all() {
         std::fs::write(folder.join(&asset.path), asset.bytes).unwrap();

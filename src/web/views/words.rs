@@ -17,7 +17,11 @@ pub struct When {
 }
 
 fn moment(at_ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(at_ms).unwrap_or(if at_ms < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC })
+    DateTime::from_timestamp_millis(at_ms).unwrap_or(if at_ms < 0 {
+        DateTime::<Utc>::MIN_UTC
+    } else {
+        DateTime::<Utc>::MAX_UTC
+    })
 }
 
 impl When {
@@ -32,7 +36,10 @@ impl When {
 
     /// As [`When::ago`], to follow a verb: "2 minutes ago", "on 1 September".
     pub fn on(now_ms: i64, at_ms: i64) -> Self {
-        Self::new(at_ms, relative(now_ms, at_ms).unwrap_or_else(|| format!("on {}", date(now_ms, at_ms))))
+        Self::new(
+            at_ms,
+            relative(now_ms, at_ms).unwrap_or_else(|| format!("on {}", date(now_ms, at_ms))),
+        )
     }
 
     /// As [`When::on`], at the start of a sentence.
@@ -70,7 +77,11 @@ impl When {
     /// For administrators, in columns that are headed as UTC: "23 Nov, 14:31:05".
     pub fn stamp(now_ms: i64, at_ms: i64) -> Self {
         let at = moment(at_ms);
-        let pattern = if at.year() == moment(now_ms).year() { "%-d %b, %H:%M:%S" } else { "%-d %b %Y, %H:%M:%S" };
+        let pattern = if at.year() == moment(now_ms).year() {
+            "%-d %b, %H:%M:%S"
+        } else {
+            "%-d %b %Y, %H:%M:%S"
+        };
         Self::new(at_ms, at.format(pattern).to_string())
     }
 
@@ -116,7 +127,8 @@ pub fn about(now_ms: i64, until_ms: i64) -> String {
     if left < MINUTE {
         return "less than a minute".to_owned();
     }
-    let (unit, one, many) = if left < HOUR { (MINUTE, "minute", "minutes") } else { (HOUR, "hour", "hours") };
+    let (unit, one, many) =
+        if left < HOUR { (MINUTE, "minute", "minutes") } else { (HOUR, "hour", "hours") };
     let rounded = u64::try_from(left.saturating_add(unit / 2) / unit).unwrap_or(1);
     format!("about {}", count(rounded, one, many))
 }
@@ -141,7 +153,9 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
 
 /// The first letters of the first and the last word of a name, or "?".
 pub fn initials(name: &str) -> String {
-    let mut firsts = name.split_whitespace().filter_map(|word| word.chars().find(|letter| letter.is_alphanumeric()));
+    let mut firsts = name
+        .split_whitespace()
+        .filter_map(|word| word.chars().find(|letter| letter.is_alphanumeric()));
     let first = firsts.next();
     let last = firsts.next_back();
     let letters: String = first.into_iter().chain(last).flat_map(char::to_uppercase).collect();
@@ -150,8 +164,12 @@ pub fn initials(name: &str) -> String {
 
 /// The letter on an app's tile, or "?".
 pub fn letter(name: &str) -> String {
-    let letter: String =
-        name.chars().find(|letter| letter.is_alphanumeric()).into_iter().flat_map(char::to_uppercase).collect();
+    let letter: String = name
+        .chars()
+        .find(|letter| letter.is_alphanumeric())
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
     if letter.is_empty() { "?".to_owned() } else { letter }
 }
 
@@ -206,13 +224,20 @@ mod tests {
     #[test]
     fn impossible_times_do_not_panic() {
         for at in [i64::MIN, i64::MAX] {
-            let _ = (When::ago(NOW, at), When::stamp(at, NOW), When::exact(at), about(at, NOW), about(NOW, at));
+            let _ = (
+                When::ago(NOW, at),
+                When::stamp(at, NOW),
+                When::exact(at),
+                about(at, NOW),
+                about(NOW, at),
+            );
         }
     }
 
     #[test]
     fn numbers_have_separators() {
-        let read: Vec<String> = [0, 7, 999, 1_000, 18_902, 1_234_567].into_iter().map(thousands).collect();
+        let read: Vec<String> =
+            [0, 7, 999, 1_000, 18_902, 1_234_567].into_iter().map(thousands).collect();
         assert_eq!(read, ["0", "7", "999", "1,000", "18,902", "1,234,567"]);
         assert_eq!(count(1, "session", "sessions"), "1 session");
         assert_eq!(count(0, "session", "sessions"), "0 sessions");
@@ -221,8 +246,21 @@ mod tests {
 
     #[test]
     fn spans_use_their_largest_whole_unit() {
-        let read: Vec<String> = [0, 20, 60, 600, 3_600, 86_400, 2_592_000, 90].into_iter().map(span).collect();
-        assert_eq!(read, ["no time", "20 seconds", "1 minute", "10 minutes", "1 hour", "1 day", "30 days", "90 seconds"]);
+        let read: Vec<String> =
+            [0, 20, 60, 600, 3_600, 86_400, 2_592_000, 90].into_iter().map(span).collect();
+        assert_eq!(
+            read,
+            [
+                "no time",
+                "20 seconds",
+                "1 minute",
+                "10 minutes",
+                "1 hour",
+                "1 day",
+                "30 days",
+                "90 seconds"
+            ]
+        );
         assert_eq!(about(NOW, NOW + 233_000), "about 4 minutes");
         assert_eq!(about(NOW, NOW + 20_000), "less than a minute");
         assert_eq!(about(NOW, NOW + 2 * HOUR), "about 2 hours");
