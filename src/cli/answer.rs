@@ -64,7 +64,9 @@ pub(super) fn table<const N: usize>(
         return nothing.to_owned();
     }
     let widths: Vec<usize> = (0..N)
-        .map(|column| lines.iter().filter_map(|line| line.get(column)).map(|cell| width(cell)).max())
+        .map(|column| {
+            lines.iter().filter_map(|line| line.get(column)).map(|cell| width(cell)).max()
+        })
         .map(Option::unwrap_or_default)
         .collect();
     lines.iter().map(|line| aligned(line, &widths)).collect()
@@ -116,13 +118,17 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["zoë".to_owned(), "yes".to_owned()], ["linden".to_owned(), String::new()]];
-        assert_eq!(table(["NAME", "ADMIN"], rows, "nobody"), "NAME    ADMIN\nzoë     yes\nlinden\n");
+        assert_eq!(
+            table(["NAME", "ADMIN"], rows, "nobody"),
+            "NAME    ADMIN\nzoë     yes\nlinden\n"
+        );
         assert_eq!(table(["NAME"], [], "nobody"), "nobody");
     }
 
     #[test]
     fn what_is_empty_is_left_out_and_a_terminal_is_told_nothing() {
-        let shown = facts([("a", "1\u{1b}[2J".to_owned()), ("longer", String::new()), ("bc", "2".into())]);
+        let shown =
+            facts([("a", "1\u{1b}[2J".to_owned()), ("longer", String::new()), ("bc", "2".into())]);
         assert_eq!(shown, "a   1 [2J\nbc  2\n");
     }
 }

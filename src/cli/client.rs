@@ -480,10 +480,8 @@ async fn rotate_secret(context: Context, which: Which) -> Result<Answer, Failure
         .ok_or_else(|| {
             Failure::Failed(format!("{} is a public client: it has no secret", client.id))
         })?;
-    let view = SecretView {
-        client_id: client.id.to_string(),
-        client_secret: secret.reveal().to_owned(),
-    };
+    let view =
+        SecretView { client_id: client.id.to_string(), client_secret: secret.reveal().to_owned() };
     let lines = facts([
         ("client id", view.client_id.clone()),
         ("client secret", view.client_secret.clone()),
@@ -498,8 +496,10 @@ async fn rotate_secret(context: Context, which: Which) -> Result<Answer, Failure
 
 async fn remove(context: Context, id: ClientId) -> Result<Answer, Failure> {
     let (wanted, act) = (id.clone(), context.act);
-    let removed =
-        context.database.write(move |connection| clients::remove(connection, &wanted, &act)).await?;
+    let removed = context
+        .database
+        .write(move |connection| clients::remove(connection, &wanted, &act))
+        .await?;
     if !removed {
         return Err(unknown(&id));
     }
@@ -510,8 +510,10 @@ async fn remove(context: Context, id: ClientId) -> Result<Answer, Failure> {
 impl Which {
     async fn find(&self, context: &Context) -> Result<Client, Failure> {
         let id = self.id.clone();
-        let found =
-            context.database.read(move |connection| storage::clients::find(connection, &id)).await?;
+        let found = context
+            .database
+            .read(move |connection| storage::clients::find(connection, &id))
+            .await?;
         found.ok_or_else(|| unknown(&self.id))
     }
 }

@@ -14,9 +14,7 @@ use crate::clock::Clock;
 use crate::crypto::passwords;
 use crate::demo::{self, AppConfig};
 use crate::domain::access_token::AccessTokenFormat;
-use crate::domain::client::{
-    AuthMethod, ClientId, ClientMetadata, GrantType, RefreshPolicy,
-};
+use crate::domain::client::{AuthMethod, ClientId, ClientMetadata, GrantType, RefreshPolicy};
 use crate::domain::scope::{Risk, ScopeDescription};
 use crate::domain::secret::PlainSecret;
 use crate::domain::token_family::Rotation;
@@ -197,8 +195,7 @@ async fn plant(settings: &Settings, clock: &Clock, app: &str) -> Result<PlainSec
     let app_id = ClientId::parse(APP_ID).map_err(Failure::Failed)?;
     let cli_id = ClientId::parse(CLI_ID).map_err(Failure::Failed)?;
     let callback = format!("{app}/callback");
-    let app_client =
-        client("Meadow Notes", AuthMethod::ClientSecretBasic, &callback, APP_SCOPE)?;
+    let app_client = client("Meadow Notes", AuthMethod::ClientSecretBasic, &callback, APP_SCOPE)?;
     let cli_client =
         client("Meadow on the command line", AuthMethod::None, CLI_REDIRECT, CLI_SCOPE)?;
     let act = Act::operator(clock.now());

@@ -30,7 +30,11 @@ impl Failure {
         match lines.as_slice() {
             [] => None,
             [one] => Some(Self::Usage(one.clone())),
-            many => Some(Self::Usage(format!("{} things are wrong:\n  {}", many.len(), many.join("\n  ")))),
+            many => Some(Self::Usage(format!(
+                "{} things are wrong:\n  {}",
+                many.len(),
+                many.join("\n  ")
+            ))),
         }
     }
 

@@ -25,7 +25,9 @@ pub(super) async fn run(flags: SettingsFlags) -> Result<Answer, Failure> {
     };
     match ask.await {
         Ok(answer) if answer.status().is_success() => Ok(Answer::text(format!("ready: {url}"))),
-        Ok(answer) => Err(Failure::Failed(format!("not ready: {url} answered {}", answer.status()))),
+        Ok(answer) => {
+            Err(Failure::Failed(format!("not ready: {url} answered {}", answer.status())))
+        }
         Err(error) if error.is_timeout() => Err(Failure::Failed(format!(
             "not ready: {url} didn't answer within {} s",
             PATIENCE.as_secs()

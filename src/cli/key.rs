@@ -62,9 +62,9 @@ impl Key {
             .database
             .read(|connection| Ok((keys::signing_keys(connection)?, keys::token_keys(connection)?)))
             .await?;
-        let signing = signing
-            .into_iter()
-            .map(|key| KeyView::new(key.kid, "signing", key.algorithm, key.created_at, key.retired_at));
+        let signing = signing.into_iter().map(|key| {
+            KeyView::new(key.kid, "signing", key.algorithm, key.created_at, key.retired_at)
+        });
         let tokens = tokens.into_iter().map(|key| {
             let alg = "HS256".to_owned();
             KeyView::new(key.id.0.to_string(), "token_secret", alg, key.created_at, key.retired_at)

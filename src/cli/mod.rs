@@ -162,7 +162,9 @@ mod tests {
 
     #[test]
     fn json_may_stand_anywhere_after_the_noun() {
-        for line in ["perennial user --json list", "perennial user list --json", "perennial prune --json"] {
+        for line in
+            ["perennial user --json list", "perennial user list --json", "perennial prune --json"]
+        {
             assert_eq!(parse(line).unwrap().command.form(), Form::Json, "{line}");
         }
         assert_eq!(parse("perennial user list").unwrap().command.form(), Form::Text);

@@ -19,7 +19,8 @@ impl Prune {
     pub(super) async fn run(self, flags: SettingsFlags) -> Result<Answer, Failure> {
         let context = Context::open(flags).await?;
         let (settings, now) = (&context.settings.retention, context.act.now);
-        let retention = Retention { ended_sessions: settings.ended_sessions, audit: settings.audit };
+        let retention =
+            Retention { ended_sessions: settings.ended_sessions, audit: settings.audit };
         let mut removed = BTreeMap::new();
         for (what, name) in prune::ALL {
             let total: &mut usize = removed.entry(name).or_default();

@@ -108,9 +108,9 @@ impl Scopes {
                     .into_iter()
                     .map(ScopeView::from)
                     .collect();
-                let rows = views
-                    .iter()
-                    .map(|view| [view.name.clone(), view.risk.to_owned(), view.description.clone()]);
+                let rows = views.iter().map(|view| {
+                    [view.name.clone(), view.risk.to_owned(), view.description.clone()]
+                });
                 let nothing = "No scope is described; consent shows their names alone.";
                 let text = table(["SCOPE", "RISK", "DESCRIPTION"], rows, nothing);
                 Answer::new(&views, text)
@@ -135,8 +135,9 @@ impl Scopes {
             }
             Action::Remove { name } => {
                 let wanted = name.clone();
-                let removed =
-                    database.write(move |connection| scopes::remove(connection, &wanted, &act)).await?;
+                let removed = database
+                    .write(move |connection| scopes::remove(connection, &wanted, &act))
+                    .await?;
                 if !removed {
                     return Err(unknown(&name));
                 }

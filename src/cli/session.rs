@@ -161,7 +161,9 @@ impl Session {
                 let filter = Filter { state, ..of.filter(&database).await? };
                 list(&database, filter, act.now).await
             }
-            Action::Revoke { id: Some(id), reason, .. } => revoke_one(&database, id, reason, act).await,
+            Action::Revoke { id: Some(id), reason, .. } => {
+                revoke_one(&database, id, reason, act).await
+            }
             Action::Revoke { id: None, of, before, reason } => {
                 // Those that ended by themselves aren't ended again, nor counted.
                 let state = Some(State::Active);
@@ -194,7 +196,8 @@ impl Of {
 async fn list(database: &Database, filter: Filter, now: Timestamp) -> Result<Answer, Failure> {
     let (found, names) = database
         .read(move |connection| {
-            let found = families::list(connection, &filter, Sort::NewestFirst, None, i64::MAX, now)?;
+            let found =
+                families::list(connection, &filter, Sort::NewestFirst, None, i64::MAX, now)?;
             let names = names(connection)?;
             Ok((found, names))
         })
