@@ -13,3 +13,4 @@ mod architecture;
 mod commands;
 mod harness;
 mod introspect;
+mod rotation;
