@@ -324,13 +324,16 @@ on_both_databases! {
     }
 }
 
-fn sqlite() -> Bench {
-    Bench::on(&database::fresh(Kind::Sqlite).expect("SQLite is always there"))
+/// The database's folder goes with it, so it is handed out too.
+fn sqlite() -> (TestDatabase, Bench) {
+    let database = database::fresh(Kind::Sqlite).expect("SQLite is always there");
+    let bench = Bench::on(&database);
+    (database, bench)
 }
 
 #[test]
 fn a_wrong_setting_names_the_key_the_place_and_what_is_right() {
-    let bench = sqlite();
+    let (_database, bench) = sqlite();
     let unknown = bench.refused(&["user", "list", "--set", "tokens.acess_token_seconds=300"], 2);
     assert!(unknown.contains("tokens.access_token_seconds"), "{unknown}");
     let value = bench.refused(&["prune", "--listen", "everywhere"], 2);
@@ -343,7 +346,7 @@ fn a_wrong_setting_names_the_key_the_place_and_what_is_right() {
 
 #[test]
 fn help_is_an_answer_and_bad_usage_is_none() {
-    let bench = sqlite();
+    let (_database, bench) = sqlite();
     let help = bench.run(&["serve", "--help"], "").ok();
     assert!(help.stdout.contains("tokens.access_token_seconds = 600"), "{help:?}");
     for line in [&["frobnicate"][..], &["user"], &["user", "add"], &["client", "show", "a b"]] {
@@ -354,7 +357,7 @@ fn help_is_an_answer_and_bad_usage_is_none() {
 
 #[test]
 fn a_taken_port_says_how_to_choose_another() {
-    let bench = sqlite();
+    let (_database, bench) = sqlite();
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let free = tools::free_port().to_string();
