@@ -11,6 +11,7 @@ pub mod cookies;
 pub mod form;
 pub mod headers;
 pub mod health;
+pub mod limits;
 pub mod login;
 pub mod oauth;
 pub mod page;
