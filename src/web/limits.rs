@@ -2,6 +2,7 @@
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
@@ -43,7 +44,6 @@ pub async fn limits<B: MessageBody + 'static>(
         }));
         return Ok(request.into_response(answer));
     }
-    let http = request.request().clone();
     match tokio::time::timeout(limits.request, next.call(request)).await {
         Ok(answered) => Ok(answered?.map_into_boxed_body()),
         Err(_) => {
@@ -54,7 +54,7 @@ pub async fn limits<B: MessageBody + 'static>(
                     "error": "temporarily_unavailable",
                     "error_description": "the server is busy; try again in a moment",
                 }));
-            Ok(ServiceResponse::new(http, answer))
+            Err(InternalError::from_response("a request took too long", answer).into())
         }
     }
 }
