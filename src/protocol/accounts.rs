@@ -87,7 +87,8 @@ pub fn replace_password(
     act: &Act,
 ) -> Result<bool> {
     let user = judged.account.id;
-    if !still_has(connection, judged)? || !users::set_password(connection, user, hash, Some(act.now))?
+    if !still_has(connection, judged)?
+        || !users::set_password(connection, user, hash, Some(act.now))?
     {
         return Ok(false);
     }
@@ -97,9 +98,8 @@ pub fn replace_password(
 
 /// Whether an account is active and has the password that was judged.
 pub fn still_has(connection: &mut Connection, judged: &StoredAccount) -> Result<bool> {
-    Ok(users::find(connection, judged.account.id)?.is_some_and(|now| {
-        now.account.is_active() && now.password_hash == judged.password_hash
-    }))
+    Ok(users::find(connection, judged.account.id)?
+        .is_some_and(|now| now.account.is_active() && now.password_hash == judged.password_hash))
 }
 
 /// Disables an account and ends all its sessions. Whether it was active.
