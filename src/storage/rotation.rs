@@ -95,6 +95,7 @@ fn attempt(connection: &mut Connection, command: &RotateCommand) -> Result<Optio
         return Ok(Some(RotateOutcome::NotAuthentic));
     }
     if family.client_id != command.client_id {
+        audit_event(connection, command, &family, "session.other_clients_token")?;
         return Ok(Some(RotateOutcome::OtherClient(Box::new(family))));
     }
     if family.row_version == command.write_id {
@@ -285,7 +286,7 @@ fn audit_event(
         connection,
         &AuditEvent {
             at: command.arrived,
-            actor: Actor::Client(family.client_id.to_string()),
+            actor: Actor::Client(command.client_id.to_string()),
             action,
             target: Some(("session", family.id.to_string())),
             user_id: Some(family.user_id),
