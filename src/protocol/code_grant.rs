@@ -143,6 +143,16 @@ fn replayed(
         Replay::Doubled => Ok(OAuthError::invalid_grant(description).because("a doubled request")),
         Replay::Reuse => {
             let ended = sessions::end_family(connection, family, EndCause::CodeReuse, None, act)?;
+            if ended && let Some(family) = families::find(connection, family)? {
+                act.record(
+                    connection,
+                    "session.code_reuse",
+                    Some(("session", family.id.to_string())),
+                    Some(family.user_id),
+                    Some(family.client_id.to_string()),
+                    None,
+                )?;
+            }
             let cause =
                 if ended { "a code was used twice; its session was ended" } else { description };
             Ok(OAuthError::invalid_grant(description).because(cause))
