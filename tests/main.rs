@@ -10,7 +10,12 @@
 mod support;
 
 mod architecture;
+mod authorize;
+mod bad_input;
+mod code_grant;
 mod commands;
 mod harness;
 mod introspect;
+mod metadata;
+mod revoke;
 mod rotation;
