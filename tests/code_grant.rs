@@ -2,9 +2,10 @@
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use perennial::domain::client::{GrantType, RefreshPolicy};
+use perennial::domain::client::{ClientId, GrantType, RefreshPolicy};
+use perennial::domain::id::UserId;
 use perennial::protocol::act::Act;
-use perennial::protocol::clients;
+use perennial::protocol::{accounts, clients, sessions};
 use serde_json::Value;
 
 use crate::on_both_databases;
@@ -153,6 +154,35 @@ on_both_databases! {
         assert_eq!(families(&server, "NULL"), "0");
     }
 
+    async fn a_code_on_its_way_ends_with_what_it_stood_for(database: TestDatabase) {
+        let (server, world) = begin(database).await;
+        let client = ClientId::parse("public").unwrap();
+        let user: UserId = world.person.id.parse().unwrap();
+        for case in ["consent withdrawn", "account disabled", "client removed"] {
+            let device = world.device(&world.public);
+            let code = code(&world, &world.public).await;
+            let (client, act) = (client.clone(), Act::operator(server.now()));
+            server.db.write(move |connection| {
+                match case {
+                    "consent withdrawn" => {
+                        sessions::remove_app(connection, user, &client, &act)?;
+                    }
+                    "account disabled" => {
+                        accounts::disable(connection, user, &act)?;
+                        accounts::enable(connection, user, &act)?;
+                    }
+                    _ => {
+                        clients::remove(connection, &client, &act)?;
+                        clients::register(connection, client, public_client("Another"), &act)?;
+                    }
+                }
+                Ok(())
+            }).await.unwrap();
+            device.exchange(&code).await.refused(400, "invalid_grant");
+            assert_eq!(families(&server, "NULL"), "0", "{case}");
+        }
+    }
+
     async fn a_verifier_without_a_challenge_is_refused(database: TestDatabase) {
         let (server, world) = begin(database).await;
         let mut metadata = confidential_client("Old");
@@ -286,7 +316,7 @@ on_both_databases! {
 
         // A new secret counts at once, and the old one no more.
         let act = Act::operator(server.now());
-        let own = perennial::domain::client::ClientId::parse(id).unwrap();
+        let own = ClientId::parse(id).unwrap();
         let secret = server.db
             .write(move |connection| clients::rotate_secret(connection, &own, &act))
             .await.unwrap().unwrap();

@@ -117,6 +117,23 @@ on_both_databases! {
         assert_eq!(answer.header("access-control-allow-origin"), "");
     }
 
+    async fn all_of_it_stands_below_the_issuers_path(database: TestDatabase) {
+        let issuer = "http://localhost:1/tenant/a";
+        let server = LocalServer::start_with(database, &[("issuer", issuer)]).await;
+        let http = server.http();
+        // RFC 8414 section 3.1 puts the path behind; OpenID Connect Discovery puts it before.
+        for path in [format!("{METADATA}/tenant/a"), format!("/tenant/a{METADATA}")] {
+            let document = http.get(&path).await.expect(200).json();
+            assert_eq!(document["issuer"], issuer);
+            assert_eq!(document["token_endpoint"], format!("{issuer}/oauth/token"));
+        }
+        http.post_form("/tenant/a/oauth/token", &[("grant_type", "refresh_token")]).await
+            .refused(401, "invalid_client");
+        http.get("/tenant/a/oauth/jwks.json").await.expect(200);
+        assert_eq!(http.post_form("/oauth/token", &[]).await.status, 404);
+        assert_eq!(http.get(METADATA).await.status, 404);
+    }
+
     async fn the_protocol_endpoints_take_posts_alone(database: TestDatabase) {
         let server = LocalServer::start(database).await;
         for path in ["/oauth/token", "/oauth/revoke", "/oauth/introspect"] {

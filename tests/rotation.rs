@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection as _, SqliteConnection};
 use perennial::domain::account::fold;
 use perennial::domain::client::ClientId;
 use perennial::domain::token_family::{EndCause, Rotation};
@@ -632,6 +634,25 @@ async fn two_nodes_on_one_database_give_one_successor() {
         tokens = answers.into_iter().next().unwrap();
     }
     assert!(is_live(&server) && !alarmed(&server));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_database_is_asked_again_and_then_the_client() {
+    let database = database::fresh(Kind::Sqlite).unwrap();
+    let server = LocalServer::start_with(database, &[("database.busy_seconds", "1")]).await;
+    let world = World::on(&server).await;
+    let device = world.device(&world.public);
+    let tokens = world.tokens(&world.public).await;
+    let before = server.database.dump();
+    let mut other =
+        SqliteConnection::establish(server.database.url.trim_start_matches("sqlite://")).unwrap();
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let answer = device.refresh(&tokens.refresh).await;
+    assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1);
+    answer.refused(503, "temporarily_unavailable");
+    other.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(server.database.dump(), before);
+    device.refresh(&tokens.refresh).await.tokens();
 }
 
 async fn at_once(devices: &[Arc<Device>], token: &str, times: usize) -> Vec<Tokens> {

@@ -7,7 +7,7 @@ use crate::domain::client::{Client, ClientId, ClientMetadata};
 use crate::domain::secret::PlainSecret;
 use crate::domain::token_family::EndCause;
 use crate::storage::families::Filter;
-use crate::storage::{Connection, Result, clients, consents};
+use crate::storage::{Connection, Result, authorization_codes, clients, consents};
 
 /// What each client secret starts with.
 pub const SECRET_PREFIX: &str = "pcs_";
@@ -82,6 +82,7 @@ pub fn remove(connection: &mut Connection, id: &ClientId, act: &Act) -> Result<b
     let filter = Filter { client: Some(id.clone()), ..Filter::default() };
     sessions::end_families(connection, &filter, EndCause::ClientRemoved, None, act)?;
     consents::forget_client(connection, id)?;
+    authorization_codes::forget_client(connection, id)?;
     let removed = clients::remove(connection, id)?;
     if removed {
         record(connection, "client.removed", id, None, act)?;

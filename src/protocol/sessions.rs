@@ -157,6 +157,8 @@ pub fn remove_app(
     act: &Act,
 ) -> Result<usize> {
     let withdrawn = consents::withdraw(connection, user, client)?;
+    // A code that is on its way would begin a session after this.
+    authorization_codes::forget_app(connection, user, client)?;
     let filter =
         Filter { users: Some(vec![user]), client: Some(client.clone()), ..Filter::default() };
     let ended = end_families(connection, &filter, EndCause::ConsentWithdrawn, None, act)?;

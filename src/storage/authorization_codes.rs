@@ -120,3 +120,17 @@ pub fn forget_user(connection: &mut Connection, user: UserId) -> Result<()> {
     .execute(connection)?;
     Ok(())
 }
+
+/// Forgets the unused codes that a person gave an app.
+pub fn forget_app(connection: &mut Connection, user: UserId, client: &ClientId) -> Result<()> {
+    let own = a::user_id.eq(user.as_bytes().as_slice()).and(a::client_id.eq(client.as_str()));
+    diesel::delete(a::table.filter(own.and(a::used_at.is_null()))).execute(connection)?;
+    Ok(())
+}
+
+/// Forgets the unused codes of an app.
+pub fn forget_client(connection: &mut Connection, client: &ClientId) -> Result<()> {
+    diesel::delete(a::table.filter(a::client_id.eq(client.as_str()).and(a::used_at.is_null())))
+        .execute(connection)?;
+    Ok(())
+}
