@@ -1,3 +1,7 @@
 //! The command line: parse, call, exit status.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    perennial::cli::main()
+}

@@ -1,1 +1,322 @@
-//! See the map in `lib.rs`.
+//! The actix application: opened, put together, and run until it is told to stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_session::SessionMiddleware;
+use actix_session::config::CookieContentSecurity;
+use actix_web::cookie::{Key, SameSite};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpServer};
+use secrecy::SecretString;
+
+use crate::clock::Clock;
+use crate::crypto::keyring::Keyring;
+use crate::crypto::passwords::{Cost, PasswordError, Passwords};
+use crate::crypto::root_secret::{RootSecret, RootSecretError};
+use crate::protocol::{keys, setup};
+use crate::settings::Settings;
+use crate::storage::prune::{self, Retention};
+use crate::storage::{Database, Options, StorageError};
+use crate::telemetry;
+use crate::web::browser::{self, Store};
+use crate::web::cookies::CookieNames;
+use crate::web::setup as setup_page;
+use crate::web::state::AppState;
+use crate::web::{account, admin, assets, consent, health, limits, login, oauth, page};
+
+/// Why the server can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address can't be listened at.
+    #[error("{address} can't be listened at: {source}; another address goes under `listen`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The key file.
+    #[error("{0}")]
+    RootSecret(#[from] RootSecretError),
+    /// The database.
+    #[error("{0}")]
+    Storage(#[from] StorageError),
+    /// The password pool.
+    #[error("[passwords] {0}")]
+    Passwords(#[from] PasswordError),
+    /// The HTTP server.
+    #[error("the server can't start: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// A server that is bound and ready to run.
+pub struct Server {
+    server: actix_web::dev::Server,
+    address: SocketAddr,
+    state: AppState,
+    setup_link: Option<String>,
+}
+
+/// Opens the database of these settings, and migrates it where they say so. Blocks.
+///
+/// # Errors
+/// When it can't be reached, is newer than this program, or waits for migrations.
+pub fn open_database(settings: &Settings) -> Result<Database, StartError> {
+    let database = Database::open(&Options {
+        url: SecretString::from(settings.database_url.expose().to_owned()),
+        connections: settings.database.connections,
+        busy: settings.database.busy,
+        queue: settings.limits.queue_length,
+    })?;
+    if settings.auto_migrate {
+        for name in database.migrate()? {
+            tracing::info!(migration = name, "applied");
+        }
+    } else {
+        let waiting: Vec<String> = database
+            .migrations()?
+            .into_iter()
+            .filter(|migration| !migration.applied)
+            .map(|migration| migration.name)
+            .collect();
+        if !waiting.is_empty() {
+            return Err(StorageError::Unmigrated(waiting.join(", ")).into());
+        }
+    }
+    Ok(database)
+}
+
+impl Server {
+    /// Opens everything and binds the address of the settings.
+    ///
+    /// # Errors
+    /// What stands in the way, in words for the operator.
+    pub async fn bind(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let address = settings.listen;
+        let listener =
+            TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
+        Self::bind_to(settings, clock, listener).await
+    }
+
+    /// Opens everything and serves on a listener that is bound already.
+    ///
+    /// # Errors
+    /// What stands in the way, in words for the operator.
+    pub async fn bind_to(
+        settings: Settings,
+        clock: Clock,
+        listener: TcpListener,
+    ) -> Result<Self, StartError> {
+        let address = listener.local_addr()?;
+        let root = RootSecret::load_or_create(&settings.secret_key_file)?;
+        let db = open_database(&settings)?;
+        if let Some(theirs) = db.clock().await? {
+            let apart = clock.follow(theirs);
+            tracing::debug!(milliseconds = apart.as_millis(), "goes by the database's clock");
+        }
+        let root = Arc::new(root);
+        let algorithm = oauth::token::algorithm(&settings);
+        let (now, sealed_under) = (clock.now(), Arc::clone(&root));
+        let stored = db
+            .write(move |connection| keys::open(connection, &sealed_under, algorithm, now))
+            .await?;
+        let keyring = Keyring::new(&root, stored);
+        let link = db.write(setup::new_link).await?;
+        let cost = Cost {
+            memory_kib: settings.passwords.memory_kib,
+            iterations: settings.passwords.iterations,
+            parallelism: settings.passwords.parallelism,
+        };
+        let passwords = Passwords::new(cost, settings.passwords.concurrent_hashes)?;
+        let setup_link =
+            link.map(|link| format!("{}/setup?link={}", settings.issuer.as_str(), link.reveal()));
+        let state = AppState {
+            db,
+            keyring,
+            clock,
+            passwords,
+            cookies: Arc::new(CookieNames::new(&settings.issuer)),
+            settings: Arc::new(settings),
+        };
+        let server = start(&state, listener)?;
+        Ok(Self { server, address, state, setup_link })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its database.
+    pub fn database(&self) -> &Database {
+        &self.state.db
+    }
+
+    /// The whole address of the one-time set-up link, while there is no administrator.
+    pub fn setup_link(&self) -> Option<&str> {
+        self.setup_link.as_deref()
+    }
+
+    /// Stops it from elsewhere.
+    pub fn handle(&self) -> actix_web::dev::ServerHandle {
+        self.server.handle()
+    }
+
+    /// Serves until SIGTERM, SIGINT or its handle stops it; then finishes what it has begun.
+    ///
+    /// # Errors
+    /// When the system takes the listener away.
+    pub async fn run(self) -> std::io::Result<()> {
+        let pruning = actix_web::rt::spawn(prune_for_ever(self.state.clone()));
+        let watching = actix_web::rt::spawn(watch_clock(self.state.clone()));
+        let end = self.server.await;
+        pruning.abort();
+        watching.abort();
+        end
+    }
+}
+
+fn start(state: &AppState, listener: TcpListener) -> Result<actix_web::dev::Server, StartError> {
+    let settings = Arc::clone(&state.settings);
+    let workers = match settings.workers {
+        0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+        n => n,
+    };
+    let state = state.clone();
+    let server = HttpServer::new(move || {
+        let base = state.base().to_owned();
+        App::new()
+            .app_data(web::Data::new(state.clone()))
+            .app_data(web::PayloadConfig::new(state.settings.limits.body_bytes))
+            .wrap(from_fn(limits::limits))
+            .wrap(from_fn(telemetry::follow))
+            .configure(|config| well_known(config, &base))
+            .service(
+                web::scope(&base)
+                    .route("/healthz", web::get().to(health::healthz))
+                    .route("/readyz", web::get().to(health::readyz))
+                    .route("/static/{file}", web::get().to(assets::serve))
+                    .configure(oauth::routes)
+                    .service(
+                        web::scope("")
+                            .wrap(session(&state))
+                            .wrap(from_fn(browser::keep_cookie))
+                            .wrap(from_fn(page::draw_errors))
+                            .configure(pages)
+                            .default_service(web::to(not_found)),
+                    ),
+            )
+    })
+    .workers(workers)
+    .client_request_timeout(settings.limits.request)
+    .shutdown_timeout(settings.shutdown.as_secs())
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+/// RFC 8414 section 3.1 puts the issuer's path behind the well-known one.
+fn well_known(config: &mut ServiceConfig, base: &str) {
+    if !base.is_empty() {
+        config.service(
+            web::resource(format!("/.well-known/oauth-authorization-server{base}"))
+                .wrap(oauth::cors(&["GET"]))
+                .route(web::get().to(oauth::metadata::document)),
+        );
+    }
+}
+
+fn pages(config: &mut ServiceConfig) {
+    config
+        .service(
+            web::resource(oauth::authorize::PATH)
+                .route(web::get().to(oauth::authorize::authorize))
+                .route(web::post().to(oauth::authorize::authorize)),
+        )
+        .route("/", web::get().to(home))
+        .configure(login::routes)
+        .configure(consent::routes)
+        .configure(setup_page::routes)
+        .configure(account::routes)
+        .configure(admin::routes);
+}
+
+async fn home(context: page::Context) -> actix_web::HttpResponse {
+    context.see_other("/account")
+}
+
+async fn not_found() -> Result<actix_web::HttpResponse, page::PageError> {
+    Err(page::PageError::NotFound)
+}
+
+fn session(state: &AppState) -> SessionMiddleware<Store> {
+    SessionMiddleware::builder(Store::new(state.clone()), Key::from(state.keyring.cookies()))
+        .cookie_name(state.cookies.session.clone())
+        .cookie_secure(state.cookies.secure)
+        .cookie_http_only(true)
+        .cookie_same_site(SameSite::Lax)
+        .cookie_path(state.cookies.path.clone())
+        .cookie_content_security(CookieContentSecurity::Signed)
+        .build()
+}
+
+/// Forgets what may be forgotten, every hour.
+async fn prune_for_ever(state: AppState) {
+    loop {
+        tokio::time::sleep(state.settings.retention.prune).await;
+        if let Err(error) = prune_all(&state.db, &state.settings, state.now()).await {
+            tracing::warn!(cause = %error, "pruning stopped early");
+        }
+    }
+}
+
+/// Forgets what may be forgotten, in small steps. How many rows of each kind went.
+///
+/// # Errors
+/// When the database can't answer; what went before is gone.
+pub async fn prune_all(
+    db: &Database,
+    settings: &Settings,
+    now: crate::domain::time::Timestamp,
+) -> Result<Vec<(&'static str, usize)>, StorageError> {
+    let retention = Retention {
+        ended_sessions: settings.retention.ended_sessions,
+        audit: settings.retention.audit,
+    };
+    let mut gone = Vec::new();
+    for (what, name) in prune::ALL {
+        let mut rows = 0;
+        loop {
+            let step =
+                db.write(move |connection| prune::step(connection, what, &retention, now)).await?;
+            if step == 0 {
+                break;
+            }
+            rows += step;
+            // Others get their turn.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if rows > 0 {
+            tracing::info!(what = name, rows, "pruned");
+        }
+        gone.push((name, rows));
+    }
+    Ok(gone)
+}
+
+/// On Postgres all nodes go by the database's clock.
+async fn watch_clock(state: AppState) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        match state.db.clock().await {
+            Ok(Some(theirs)) => {
+                state.clock.follow(theirs);
+            }
+            Ok(None) => return,
+            Err(error) => tracing::warn!(cause = %error, "the database's clock can't be read"),
+        }
+    }
+}

@@ -10,4 +10,5 @@
 mod support;
 
 mod architecture;
+mod commands;
 mod harness;

@@ -2,9 +2,13 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::root_secret::{RootSecret, Sealer};
 use super::signing::{Algorithm, SigningKey};
 use super::tokens::{CallerHasher, TokenKeys};
+use crate::domain::access_token::AccessToken;
 
 /// The keys of one node. Clones share them; [`Keyring::replace`] reaches them all.
 #[derive(Clone)]
@@ -50,6 +54,22 @@ impl Keyring {
     /// The key that hashes callers and throttle keys.
     pub fn callers(&self) -> &CallerHasher {
         &self.fixed.callers
+    }
+
+    /// An access token's `jti`: a MAC over what makes it the token that it is, so that a retry
+    /// has the same one and no other token has.
+    pub fn jti(&self, token: &AccessToken) -> String {
+        let mac = self.fixed.callers.key(
+            "jti",
+            &[
+                token.family.as_bytes(),
+                &token.generation.to_be_bytes(),
+                &token.issued_at.as_seconds().to_be_bytes(),
+                token.scope.to_string().as_bytes(),
+                token.audience.join(" ").as_bytes(),
+            ],
+        );
+        URL_SAFE_NO_PAD.encode(mac.split_at(16).0)
     }
 
     /// The key of the session cookie: 64 bytes.

@@ -14,22 +14,22 @@ use super::error::{Origin, Problem};
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct SettingsFlags {
     /// Settings file in TOML [default: perennial.toml, where there is one]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Settings")]
     pub config: Option<PathBuf>,
     /// Where the data is: sqlite://PATH or postgres://…
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true, help_heading = "Settings")]
     pub database_url: Option<String>,
     /// The server's own address as browsers and apps see it
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true, help_heading = "Settings")]
     pub issuer: Option<String>,
     /// The address and port to listen on
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", global = true, help_heading = "Settings")]
     pub listen: Option<String>,
     /// The file with the root secret
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Settings")]
     pub secret_key_file: Option<String>,
     /// Any other setting; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true, help_heading = "Settings")]
     pub set: Vec<String>,
 }
 

@@ -18,7 +18,7 @@ use crate::domain::refresh_token::{Authenticity, RefreshToken};
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{
-    Chain, Decision, EndCause, Given, Policy, Presenter, Refusal, decide,
+    Chain, Decision, EndCause, Given, Policy, Presenter, Refusal, Status, decide,
 };
 
 /// How often a lost race is run again before the client is asked to.
@@ -96,6 +96,15 @@ fn attempt(connection: &mut Connection, command: &RotateCommand) -> Result<Optio
     }
     if family.client_id != command.client_id {
         return Ok(Some(RotateOutcome::OtherClient(Box::new(family))));
+    }
+    if family.row_version == command.write_id {
+        // This very write was committed before, and its answer got lost on the way to us.
+        return Ok(Some(match family.status {
+            Status::Live => {
+                RotateOutcome::Given(Given::Rotated { new_caller: false }, Box::new(family))
+            }
+            Status::Ended { .. } => RotateOutcome::Reuse(Box::new(family)),
+        }));
     }
     let presenter = Presenter { id: command.caller.id, proven: command.proven };
     let decision = decide(

@@ -13,6 +13,7 @@ pub mod cursor;
 pub mod form;
 pub mod headers;
 pub mod health;
+pub mod limits;
 pub mod login;
 pub mod names;
 pub mod oauth;

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use actix_web::body::BoxBody;
 use actix_web::cookie::time::Duration;
 use actix_web::dev::Payload;
+use actix_web::error::InternalError;
 use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
@@ -300,10 +301,7 @@ impl PageError {
     }
 
     /// The page, drawn for this request.
-    pub fn respond(&self, request: &HttpRequest) -> HttpResponse {
-        let Ok(context) = Context::of(request) else {
-            return HttpResponse::InternalServerError().finish();
-        };
+    pub fn respond(&self, context: &Context) -> HttpResponse {
         match self {
             Self::SignInFirst(path) => {
                 let sealed = super::pending::seal(&context.state, path, context.now);
@@ -343,7 +341,7 @@ impl PageError {
                     "What your browser sent isn’t in the form that this page understands.".into();
                 context.send_as(status, None, &view)
             }
-            Self::Drawn(drawn) => context.send_as(status, None, &drawn.view.view(&context, page)),
+            Self::Drawn(drawn) => context.send_as(status, None, &drawn.view.view(context, page)),
         };
         let mut response = sent.unwrap_or_else(|_| HttpResponse::InternalServerError().finish());
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -434,14 +432,15 @@ pub fn draw_errors(
     next: actix_web::middleware::Next<BoxBody>,
 ) -> Responding {
     Box::pin(async move {
-        let http = request.request().clone();
+        // A clone of the request itself would keep the router from its work.
+        let context = Context::of(request.request())?;
         match next.call(request).await {
             Ok(response) => {
                 let drawn = response
                     .response()
                     .error()
                     .and_then(|error| error.as_error::<PageError>())
-                    .map(|error| error.respond(&http));
+                    .map(|error| error.respond(&context));
                 Ok(match drawn {
                     Some(drawn) => response.into_response(drawn),
                     None => response,
@@ -449,10 +448,10 @@ pub fn draw_errors(
             }
             Err(error) => {
                 let drawn = match error.as_error::<PageError>() {
-                    Some(own) => own.respond(&http),
-                    None => PageError::Busy(error.to_string()).respond(&http),
+                    Some(own) => own.respond(&context),
+                    None => PageError::Busy(error.to_string()).respond(&context),
                 };
-                Ok(actix_web::dev::ServiceResponse::new(http, drawn))
+                Err(InternalError::from_response(error, drawn).into())
             }
         }
     })

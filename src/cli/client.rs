@@ -1,0 +1,631 @@
+//! `perennial client`: the apps that people sign in to.
+
+use std::time::Duration;
+
+use clap::ArgGroup;
+use serde::Serialize;
+
+use super::answer::{Answer, facts, table, yes_no};
+use super::context::Context;
+use super::failure::Failure;
+use super::one_of;
+use crate::domain::access_token::AccessTokenFormat;
+use crate::domain::client::{
+    AuthMethod, Client, ClientId, ClientMetadata, GrantType, RefreshPolicy,
+};
+use crate::domain::scope::Scope;
+use crate::domain::secret::PlainSecret;
+use crate::domain::token_family::Rotation;
+use crate::protocol::clients;
+use crate::settings::SettingsFlags;
+use crate::storage::{self, StorageError};
+
+/// What a client may ask for when nobody said.
+const DEFAULT_SCOPE: &str = "openid profile email offline_access";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Clients {
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Register a client; a confidential one's secret is shown this once
+    Add(Box<Add>),
+    /// List all clients
+    List,
+    /// Show one client
+    Show(Which),
+    /// Change a client; what isn't given stays
+    Update(Box<Update>),
+    /// Give a confidential client a new secret, shown this once; the old one ends at once
+    RotateSecret(Which),
+    /// Remove a client, what people allowed it, and its sessions
+    Remove(Which),
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The client's id
+    #[arg(value_name = "ID", value_parser = ClientId::parse)]
+    id: ClientId,
+}
+
+/// Whether a client can keep a secret (RFC 6749 section 2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Type {
+    Public,
+    Confidential,
+}
+
+impl Type {
+    const ALL: [(Self, &'static str); 2] =
+        [(Self::Public, "public"), (Self::Confidential, "confidential")];
+
+    fn of(metadata: &ClientMetadata) -> &'static str {
+        if metadata.is_public() { "public" } else { "confidential" }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+struct Add {
+    /// Its client_id [default: a made-up one]
+    #[arg(long, value_name = "ID", value_parser = ClientId::parse)]
+    id: Option<ClientId>,
+    /// Its name, as people see it
+    #[arg(long)]
+    name: String,
+    /// Whether it can keep a secret
+    #[arg(long = "type", value_name = "TYPE", value_parser = one_of(Type::ALL))]
+    kind: Type,
+    #[command(flatten)]
+    choices: Choices,
+    /// Don't ask for a PKCE challenge; for a confidential client alone
+    #[arg(long)]
+    no_pkce: bool,
+    /// Let it ask about tokens whose audience it is
+    #[arg(long)]
+    introspect: bool,
+    /// Don't ask people for consent: for your own apps
+    #[arg(long)]
+    skip_consent: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("pkce_choice").args(["no_pkce", "pkce"])))]
+#[command(group(ArgGroup::new("introspect_choice").args(["introspect", "no_introspect"])))]
+#[command(group(ArgGroup::new("consent_choice").args(["skip_consent", "ask_consent"])))]
+struct Update {
+    #[command(flatten)]
+    which: Which,
+    /// Its name, as people see it
+    #[arg(long)]
+    name: Option<String>,
+    /// Whether it can keep a secret; one that becomes confidential gets one
+    #[arg(long = "type", value_name = "TYPE", value_parser = one_of(Type::ALL))]
+    kind: Option<Type>,
+    #[command(flatten)]
+    choices: Choices,
+    /// Don't ask for a PKCE challenge; for a confidential client alone
+    #[arg(long)]
+    no_pkce: bool,
+    /// Ask for a PKCE challenge
+    #[arg(long)]
+    pkce: bool,
+    /// Let it ask about tokens whose audience it is
+    #[arg(long)]
+    introspect: bool,
+    /// Don't let it ask about tokens
+    #[arg(long)]
+    no_introspect: bool,
+    /// Don't ask people for consent: for your own apps
+    #[arg(long)]
+    skip_consent: bool,
+    /// Ask people for consent
+    #[arg(long)]
+    ask_consent: bool,
+}
+
+/// What registering and changing have in common. A list replaces the one before it.
+#[derive(Debug, Default, clap::Args)]
+struct Choices {
+    /// Where people may be sent back to; may be repeated
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
+    /// Where people may be sent after signing out; may be repeated; "" for nowhere
+    #[arg(long = "post-logout-redirect-uri", value_name = "URI")]
+    post_logout_redirect_uris: Vec<String>,
+    /// A grant that it may use; may be repeated [default: authorization_code, refresh_token]
+    #[arg(long = "grant", value_name = "GRANT", value_parser = one_of(GrantType::ALL))]
+    grants: Vec<GrantType>,
+    /// What it may ask for [default: openid profile email offline_access]
+    #[arg(long)]
+    scope: Option<Scope>,
+    /// How it authenticates [default: client_secret_basic for confidential, none for public]
+    #[arg(long, value_name = "METHOD", value_parser = one_of(AuthMethod::ALL))]
+    auth_method: Option<AuthMethod>,
+    /// The form of its access tokens [default: jwt]
+    #[arg(long, value_name = "FORM", value_parser = one_of(AccessTokenFormat::ALL))]
+    access_token: Option<AccessTokenFormat>,
+    /// What the second use of a refresh token means [default: resumable]
+    #[arg(long, value_name = "RULE", value_parser = one_of(Rotation::ALL))]
+    rotation: Option<Rotation>,
+    /// How long a lost answer may be asked for again, or "default" for the server's setting
+    #[arg(long, value_name = "SECONDS", value_parser = retry_window)]
+    retry_window: Option<RetryWindow>,
+    /// When it gets refresh tokens [default: offline_access]
+    #[arg(long, value_name = "WHEN", value_parser = one_of(RefreshPolicy::ALL))]
+    refresh_tokens: Option<RefreshPolicy>,
+    /// Whom its access tokens are for; may be repeated; "" for the issuer
+    #[arg(long)]
+    audience: Vec<String>,
+}
+
+/// A client's own retry window, or the server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RetryWindow(Option<Duration>);
+
+fn retry_window(text: &str) -> Result<RetryWindow, String> {
+    if text == "default" {
+        return Ok(RetryWindow(None));
+    }
+    text.parse()
+        .map(|seconds| RetryWindow(Some(Duration::from_secs(seconds))))
+        .map_err(|_| "a number of seconds, or \"default\"".to_owned())
+}
+
+impl Choices {
+    /// Puts what was given in place of what stands there.
+    fn apply(self, metadata: &mut ClientMetadata) {
+        fn replace(list: &mut Vec<String>, given: Vec<String>) {
+            if !given.is_empty() {
+                *list = given.into_iter().filter(|item| !item.is_empty()).collect();
+            }
+        }
+        fn set<T>(value: &mut T, given: Option<T>) {
+            if let Some(given) = given {
+                *value = given;
+            }
+        }
+        replace(&mut metadata.redirect_uris, self.redirect_uris);
+        replace(&mut metadata.post_logout_redirect_uris, self.post_logout_redirect_uris);
+        replace(&mut metadata.audience, self.audience);
+        if !self.grants.is_empty() {
+            metadata.grants.clear();
+            for grant in self.grants {
+                if !metadata.has_grant(grant) {
+                    metadata.grants.push(grant);
+                }
+            }
+        }
+        set(&mut metadata.scope, self.scope);
+        set(&mut metadata.auth_method, self.auth_method);
+        set(&mut metadata.access_token_format, self.access_token);
+        set(&mut metadata.rotation, self.rotation);
+        set(&mut metadata.retry_window, self.retry_window.map(|RetryWindow(window)| window));
+        set(&mut metadata.refresh_policy, self.refresh_tokens);
+    }
+}
+
+/// A type and an authentication method that contradict each other are a fault of their own,
+/// since the metadata knows only the method.
+fn agree(kind: Option<Type>, method: Option<AuthMethod>) -> Result<(), Failure> {
+    match (kind, method) {
+        (Some(Type::Public), Some(method)) if method != AuthMethod::None => {
+            Err(Failure::Usage(format!(
+                "--auth-method: A public client has no secret to use with {}; leave it out, or \
+                 choose --type confidential.",
+                method.name()
+            )))
+        }
+        (Some(Type::Confidential), Some(AuthMethod::None)) => Err(Failure::Usage(
+            "--auth-method: A confidential client authenticates; choose client_secret_basic or \
+             client_secret_post."
+                .to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The member's name on the command line.
+fn flag(member: &str) -> &str {
+    match member {
+        "name" => "--name",
+        "redirect_uris" => "--redirect-uri",
+        "post_logout_redirect_uris" => "--post-logout-redirect-uri",
+        "grants" => "--grant",
+        "require_pkce" => "--no-pkce",
+        "may_introspect" => "--introspect",
+        "rotation" => "--rotation",
+        "retry_window" => "--retry-window",
+        "audience" => "--audience",
+        other => other,
+    }
+}
+
+fn check(metadata: &ClientMetadata, access_token_life: Duration) -> Result<(), Failure> {
+    let faults = metadata.faults(access_token_life);
+    let named = faults.into_iter().map(|(member, fault)| (flag(member), fault));
+    Failure::of_faults(named).map_or(Ok(()), Err)
+}
+
+impl Add {
+    fn metadata(self) -> Result<(Option<ClientId>, ClientMetadata), Failure> {
+        agree(Some(self.kind), self.choices.auth_method)?;
+        let mut metadata = ClientMetadata {
+            name: self.name.trim().to_owned(),
+            auth_method: match self.kind {
+                Type::Public => AuthMethod::None,
+                Type::Confidential => AuthMethod::ClientSecretBasic,
+            },
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            scope: DEFAULT_SCOPE.parse().map_err(Failure::Failed)?,
+            access_token_format: AccessTokenFormat::Jwt,
+            rotation: Rotation::Resumable,
+            retry_window: None,
+            refresh_policy: RefreshPolicy::OfflineAccess,
+            audience: Vec::new(),
+            may_introspect: self.introspect,
+            require_pkce: !self.no_pkce,
+            skip_consent: self.skip_consent,
+        };
+        self.choices.apply(&mut metadata);
+        Ok((self.id, metadata))
+    }
+}
+
+impl Update {
+    /// What stands there, changed by what was given.
+    fn change(self, metadata: &mut ClientMetadata) -> Result<(), Failure> {
+        agree(self.kind, self.choices.auth_method)?;
+        if let Some(name) = self.name {
+            metadata.name = name.trim().to_owned();
+        }
+        match self.kind {
+            Some(Type::Public) => metadata.auth_method = AuthMethod::None,
+            Some(Type::Confidential) if metadata.is_public() => {
+                metadata.auth_method = AuthMethod::ClientSecretBasic;
+            }
+            _ => {}
+        }
+        self.choices.apply(metadata);
+        let choose = |value: &mut bool, yes: bool, no: bool| *value = yes || (*value && !no);
+        choose(&mut metadata.require_pkce, self.pkce, self.no_pkce);
+        choose(&mut metadata.may_introspect, self.introspect, self.no_introspect);
+        choose(&mut metadata.skip_consent, self.skip_consent, self.ask_consent);
+        Ok(())
+    }
+}
+
+/// A client with the names of RFC 7591, and our own for what it doesn't know.
+#[derive(Serialize)]
+struct ClientView {
+    client_id: String,
+    /// Only right after it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+    client_id_issued_at: i64,
+    client_name: String,
+    client_type: &'static str,
+    redirect_uris: Vec<String>,
+    post_logout_redirect_uris: Vec<String>,
+    grant_types: Vec<&'static str>,
+    scope: String,
+    token_endpoint_auth_method: &'static str,
+    access_token_format: &'static str,
+    rotation: &'static str,
+    retry_window_seconds: Option<u64>,
+    refresh_tokens: &'static str,
+    audience: Vec<String>,
+    introspect: bool,
+    require_pkce: bool,
+    skip_consent: bool,
+}
+
+impl ClientView {
+    fn new(client: &Client, secret: Option<&PlainSecret>) -> Self {
+        let metadata = &client.metadata;
+        Self {
+            client_id: client.id.to_string(),
+            client_secret: secret.map(|secret| secret.reveal().to_owned()),
+            client_id_issued_at: client.created_at.as_seconds(),
+            client_name: metadata.name.clone(),
+            client_type: Type::of(metadata),
+            redirect_uris: metadata.redirect_uris.clone(),
+            post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
+            grant_types: metadata.grants.iter().map(|grant| grant.name()).collect(),
+            scope: metadata.scope.to_string(),
+            token_endpoint_auth_method: metadata.auth_method.name(),
+            access_token_format: metadata.access_token_format.name(),
+            rotation: metadata.rotation.name(),
+            retry_window_seconds: metadata.retry_window.map(|window| window.as_secs()),
+            refresh_tokens: metadata.refresh_policy.name(),
+            audience: metadata.audience.clone(),
+            introspect: metadata.may_introspect,
+            require_pkce: metadata.require_pkce,
+            skip_consent: metadata.skip_consent,
+        }
+    }
+
+    fn lines(&self) -> String {
+        let window = self.retry_window_seconds;
+        facts([
+            ("client id", self.client_id.clone()),
+            ("client secret", self.client_secret.clone().unwrap_or_default()),
+            ("name", self.client_name.clone()),
+            ("type", self.client_type.to_owned()),
+            ("redirect URIs", self.redirect_uris.join(" ")),
+            ("after sign-out", self.post_logout_redirect_uris.join(" ")),
+            ("grants", self.grant_types.join(" ")),
+            ("scope", self.scope.clone()),
+            ("authenticates by", self.token_endpoint_auth_method.to_owned()),
+            ("access tokens", self.access_token_format.to_owned()),
+            ("audience", self.audience.join(" ")),
+            ("rotation", self.rotation.to_owned()),
+            (
+                "retry window",
+                window.map_or_else(|| "the server's".into(), |seconds| format!("{seconds} s")),
+            ),
+            ("refresh tokens", self.refresh_tokens.to_owned()),
+            ("may introspect", yes_no(self.introspect)),
+            ("PKCE required", yes_no(self.require_pkce)),
+            ("consent", if self.skip_consent { "not asked" } else { "asked" }.to_owned()),
+        ])
+    }
+
+    /// The answer after a change; a secret that is shown comes with a warning.
+    fn answer(self, did: &str) -> Result<Answer, Failure> {
+        let warning = match self.client_secret {
+            Some(_) => "\nKeep the client secret now: it isn't stored, and isn't shown again.\n",
+            None => "",
+        };
+        let text = format!("{did} {}:\n{}{warning}", self.client_name, self.lines());
+        Answer::new(&self, text)
+    }
+}
+
+#[derive(Serialize)]
+struct SecretView {
+    client_id: String,
+    client_secret: String,
+}
+
+#[derive(Serialize)]
+struct RemovedView {
+    client_id: String,
+    removed: bool,
+}
+
+impl Clients {
+    pub(super) async fn run(self, flags: SettingsFlags) -> Result<Answer, Failure> {
+        let context = Context::open(flags).await?;
+        match self.action {
+            Action::Add(add) => add_client(context, *add).await,
+            Action::List => list(context).await,
+            Action::Show(which) => {
+                let client = which.find(&context).await?;
+                let view = ClientView::new(&client, None);
+                Answer::new(&view, view.lines())
+            }
+            Action::Update(update) => update_client(context, *update).await,
+            Action::RotateSecret(which) => rotate_secret(context, which).await,
+            Action::Remove(which) => remove(context, which.id).await,
+        }
+    }
+}
+
+async fn add_client(context: Context, add: Add) -> Result<Answer, Failure> {
+    let Context { settings, database, act } = context;
+    let (id, metadata) = add.metadata()?;
+    check(&metadata, settings.tokens.access_token)?;
+    let id = match id {
+        Some(id) => id,
+        None => ClientId::parse(&clients::made_up_id()).map_err(Failure::Failed)?,
+    };
+    let wanted = id.clone();
+    let (client, secret) = database
+        .write(move |connection| clients::register(connection, wanted, metadata, &act))
+        .await
+        .map_err(|error| match error {
+            StorageError::Duplicate => Failure::Failed(format!("there is a client {id} already")),
+            other => other.into(),
+        })?;
+    ClientView::new(&client, secret.as_ref()).answer("Registered")
+}
+
+async fn list(context: Context) -> Result<Answer, Failure> {
+    let all = context.database.read(storage::clients::list).await?;
+    let views: Vec<ClientView> = all.iter().map(|client| ClientView::new(client, None)).collect();
+    let rows = views.iter().map(|view| {
+        [
+            view.client_id.clone(),
+            view.client_name.clone(),
+            view.client_type.to_owned(),
+            view.grant_types.join(" "),
+            view.redirect_uris.join(" "),
+        ]
+    });
+    let heads = ["CLIENT ID", "NAME", "TYPE", "GRANTS", "REDIRECT URIS"];
+    let text = table(heads, rows, "There are no clients; `perennial client add` registers one.");
+    Answer::new(&views, text)
+}
+
+async fn update_client(context: Context, update: Update) -> Result<Answer, Failure> {
+    let before = update.which.find(&context).await?;
+    let Context { settings, database, act } = context;
+    let (id, mut metadata) = (before.id, before.metadata);
+    update.change(&mut metadata)?;
+    check(&metadata, settings.tokens.access_token)?;
+    let wanted = id.clone();
+    let (client, secret) = database
+        .write(move |connection| clients::update(connection, &wanted, &metadata, &act))
+        .await?
+        .ok_or_else(|| unknown(&id))?;
+    ClientView::new(&client, secret.as_ref()).answer("Changed")
+}
+
+async fn rotate_secret(context: Context, which: Which) -> Result<Answer, Failure> {
+    let client = which.find(&context).await?;
+    let (id, act) = (client.id.clone(), context.act);
+    let secret = context
+        .database
+        .write(move |connection| clients::rotate_secret(connection, &id, &act))
+        .await?
+        .ok_or_else(|| {
+            Failure::Failed(format!("{} is a public client: it has no secret", client.id))
+        })?;
+    let view =
+        SecretView { client_id: client.id.to_string(), client_secret: secret.reveal().to_owned() };
+    let lines = facts([
+        ("client id", view.client_id.clone()),
+        ("client secret", view.client_secret.clone()),
+    ]);
+    let text = format!(
+        "{} has a new secret; the old one has ended.\n{lines}\nKeep it now: it isn't stored, and \
+         isn't shown again.",
+        client.metadata.name
+    );
+    Answer::new(&view, text)
+}
+
+async fn remove(context: Context, id: ClientId) -> Result<Answer, Failure> {
+    let (wanted, act) = (id.clone(), context.act);
+    let removed = context
+        .database
+        .write(move |connection| clients::remove(connection, &wanted, &act))
+        .await?;
+    if !removed {
+        return Err(unknown(&id));
+    }
+    let text = format!("Removed {id} and all its sessions.");
+    Answer::new(&RemovedView { client_id: id.to_string(), removed }, text)
+}
+
+impl Which {
+    async fn find(&self, context: &Context) -> Result<Client, Failure> {
+        let id = self.id.clone();
+        let found = context
+            .database
+            .read(move |connection| storage::clients::find(connection, &id))
+            .await?;
+        found.ok_or_else(|| unknown(&self.id))
+    }
+}
+
+/// What to say of a client that isn't there.
+pub(super) fn unknown(id: &ClientId) -> Failure {
+    Failure::Failed(format!("there is no client {id}; `perennial client list` lists them"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        clients: Clients,
+    }
+
+    fn action(arguments: &[&str]) -> Action {
+        Line::try_parse_from([&["client"], arguments].concat()).unwrap().clients.action
+    }
+
+    fn added(arguments: &[&str]) -> Result<ClientMetadata, Failure> {
+        let Action::Add(add) = action(&[&["add", "--name", " N "], arguments].concat()) else {
+            panic!("not an add")
+        };
+        add.metadata().map(|(_, metadata)| metadata)
+    }
+
+    fn changed(mut metadata: ClientMetadata, arguments: &[&str]) -> ClientMetadata {
+        let Action::Update(update) = action(&[&["update", "c"], arguments].concat()) else {
+            panic!("not an update")
+        };
+        update.change(&mut metadata).unwrap();
+        metadata
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_safe_choice() {
+        let public = added(&["--type", "public"]).unwrap();
+        assert_eq!(public.name, "N");
+        assert_eq!(public.auth_method, AuthMethod::None);
+        assert_eq!(public.grants, [GrantType::AuthorizationCode, GrantType::RefreshToken]);
+        assert_eq!(public.scope.to_string(), DEFAULT_SCOPE);
+        assert!(public.require_pkce && !public.may_introspect && !public.skip_consent);
+        let confidential = added(&["--type", "confidential"]).unwrap();
+        assert_eq!(confidential.auth_method, AuthMethod::ClientSecretBasic);
+        assert!(confidential.require_pkce);
+    }
+
+    #[test]
+    fn a_type_and_a_method_that_contradict_each_other_are_bad_usage() {
+        for arguments in [
+            ["--type", "public", "--auth-method", "client_secret_post"],
+            ["--type", "confidential", "--auth-method", "none"],
+        ] {
+            assert!(matches!(added(&arguments), Err(Failure::Usage(_))), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn an_update_changes_only_what_is_given() {
+        let before = added(&[
+            "--type",
+            "confidential",
+            "--redirect-uri",
+            "https://a.example/cb",
+            "--audience",
+            "api",
+            "--retry-window",
+            "5",
+            "--introspect",
+        ])
+        .unwrap();
+        assert_eq!(changed(before.clone(), &[]), before);
+
+        let after = changed(
+            before.clone(),
+            &["--audience", "", "--retry-window", "default", "--no-introspect", "--no-pkce"],
+        );
+        assert!(after.audience.is_empty() && after.retry_window.is_none());
+        assert!(!after.may_introspect && !after.require_pkce);
+        assert_eq!(after.redirect_uris, before.redirect_uris);
+        assert!(changed(after, &["--pkce"]).require_pkce);
+
+        let post = changed(before, &["--auth-method", "client_secret_post"]);
+        let kept = changed(post.clone(), &["--type", "confidential"]);
+        assert_eq!(kept.auth_method, AuthMethod::ClientSecretPost);
+        assert!(changed(post, &["--type", "public"]).is_public());
+    }
+
+    #[test]
+    fn opposite_switches_exclude_each_other() {
+        for pair in [["--pkce", "--no-pkce"], ["--introspect", "--no-introspect"]] {
+            assert!(Line::try_parse_from(["client", "update", "c", pair[0], pair[1]]).is_err());
+        }
+    }
+
+    #[test]
+    fn every_fault_names_its_flag() {
+        let mut metadata = added(&["--type", "public"]).unwrap();
+        metadata.name.clear();
+        metadata.grants = vec![GrantType::AuthorizationCode];
+        metadata.require_pkce = false;
+        let Err(Failure::Usage(text)) = check(&metadata, Duration::from_secs(600)) else {
+            panic!("it passed")
+        };
+        for flag in ["--name: ", "--redirect-uri: ", "--no-pkce: "] {
+            assert!(text.contains(flag), "{text}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `POST /oauth/introspect` (RFC 7662).
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::{answer, request};
+use crate::protocol::client_auth;
+use crate::protocol::introspect::{self, Introspection};
+use crate::protocol::oauth_error::{Code, OAuthError};
+use crate::web::state::AppState;
+
+/// The endpoint: for clients that may ask, which are confidential.
+pub async fn introspect(
+    http: HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+    state: web::Data<AppState>,
+) -> HttpResponse {
+    let answered = match body {
+        Ok(body) => respond(&http, &body, &state).await,
+        Err(error) => Err(OAuthError::invalid_request(format!("the body: {error}"))),
+    };
+    match answered {
+        Ok(introspection) => answer::json(&introspection),
+        Err(error) => answer::refusal("introspect", &error, state.issuer()),
+    }
+}
+
+async fn respond(
+    http: &HttpRequest,
+    body: &web::Bytes,
+    state: &web::Data<AppState>,
+) -> Result<Introspection, OAuthError> {
+    let single = ["token", "token_type_hint", "client_id", "client_secret"];
+    let fields = request::fields(http, body, &single)?;
+    let credentials = request::credentials(http, &fields)?;
+    let token = request::required(&fields, "token")?.to_owned();
+    let (keyring, issuer, now) = (state.keyring.clone(), state.issuer().to_owned(), state.now());
+    state
+        .db
+        .read(move |connection| {
+            let client = match client_auth::authenticate(connection, &credentials) {
+                Ok(client) => client,
+                Err(error) => return Ok(Err(error)),
+            };
+            if !client.metadata.may_introspect {
+                let description = "this client may not introspect tokens";
+                return Ok(Err(OAuthError::new(Code::UnauthorizedClient, description)));
+            }
+            introspect::introspect(connection, &keyring, &issuer, &client, &token, now).map(Ok)
+        })
+        .await?
+}

@@ -1,0 +1,59 @@
+//! The OAuth endpoints. They stand outside of the session middleware, but for the
+//! authorization endpoint, which is a page.
+
+pub mod answer;
+pub mod authorize;
+pub mod errors;
+pub mod introspect;
+pub mod metadata;
+pub mod request;
+pub mod revoke;
+pub mod token;
+
+use actix_cors::Cors;
+use actix_web::http::header;
+use actix_web::web::{self, ServiceConfig};
+
+/// The endpoints that apps call: open to browser apps of any origin, without cookies.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            web::resource("/oauth/token")
+                .wrap(cors(&["POST"]))
+                .route(web::post().to(token::token))
+                .default_service(web::to(answer::only_post)),
+        )
+        .service(
+            web::resource("/oauth/revoke")
+                .wrap(cors(&["POST"]))
+                .route(web::post().to(revoke::revoke))
+                .default_service(web::to(answer::only_post)),
+        )
+        .service(
+            web::resource("/oauth/introspect")
+                .route(web::post().to(introspect::introspect))
+                .default_service(web::to(answer::only_post)),
+        )
+        .route(errors::SESSION_ENDED, web::get().to(errors::session_ended))
+        .service(
+            web::resource("/oauth/jwks.json")
+                .wrap(cors(&["GET"]))
+                .route(web::get().to(metadata::jwks)),
+        )
+        .service(
+            web::resource("/.well-known/oauth-authorization-server")
+                .wrap(cors(&["GET"]))
+                .route(web::get().to(metadata::document)),
+        );
+}
+
+/// Any origin, no credentials: what these endpoints need stands in the request itself.
+pub fn cors(methods: &[&'static str]) -> Cors {
+    Cors::default()
+        .allow_any_origin()
+        .send_wildcard()
+        .allowed_methods(methods.iter().copied())
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
+        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
+        .max_age(3600)
+}

@@ -1,0 +1,57 @@
+//! `POST /oauth/revoke` (RFC 7009).
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::{answer, request};
+use crate::domain::audit::Actor;
+use crate::protocol::act::Act;
+use crate::protocol::client_auth;
+use crate::protocol::oauth_error::OAuthError;
+use crate::protocol::revoke::{self, Revoked};
+use crate::web::client_address;
+use crate::web::page::reference;
+use crate::web::state::AppState;
+
+/// The endpoint. `{}` rather than nothing: common clients throw on an empty text answer.
+pub async fn revoke(
+    http: HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+    state: web::Data<AppState>,
+) -> HttpResponse {
+    let answered = match body {
+        Ok(body) => respond(&http, &body, &state).await,
+        Err(error) => Err(OAuthError::invalid_request(format!("the body: {error}"))),
+    };
+    match answered {
+        Ok(_) => answer::json(&serde_json::json!({})),
+        Err(error) => answer::refusal("revoke", &error, state.issuer()),
+    }
+}
+
+async fn respond(
+    http: &HttpRequest,
+    body: &web::Bytes,
+    state: &web::Data<AppState>,
+) -> Result<Revoked, OAuthError> {
+    let single = ["token", "token_type_hint", "client_id", "client_secret"];
+    let fields = request::fields(http, body, &single)?;
+    let credentials = request::credentials(http, &fields)?;
+    let token = request::required(&fields, "token")?.to_owned();
+    let (now, reference) = (state.now(), reference(http));
+    let ip = client_address::caller(http, state).ip;
+    let (keyring, issuer) = (state.keyring.clone(), state.issuer().to_owned());
+    let revoked = state
+        .db
+        .write(move |connection| {
+            let client = match client_auth::authenticate(connection, &credentials) {
+                Ok(client) => client,
+                Err(error) => return Ok(Err(error)),
+            };
+            let actor = Actor::Client(client.id.to_string());
+            let act = Act { now, actor, ip: Some(ip), reference: Some(reference) };
+            revoke::revoke(connection, &keyring, &issuer, &client, &token, &act).map(Ok)
+        })
+        .await??;
+    tracing::info!(what = ?revoked, "revoked");
+    Ok(revoked)
+}

@@ -1,0 +1,194 @@
+//! `POST /oauth/token` (RFC 6749 section 3.2).
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::{answer, request};
+use crate::crypto::signing::Algorithm;
+use crate::domain::client::Client;
+use crate::domain::secret::PlainSecret;
+use crate::domain::time::Timestamp;
+use crate::protocol::access::Issuing;
+use crate::protocol::act::Act;
+use crate::protocol::client_auth;
+use crate::protocol::code_grant::{self, Exchange};
+use crate::protocol::oauth_error::{Code, OAuthError};
+use crate::protocol::refresh::{self, Lifetimes, PATIENCE, RefreshRequest, TokenAnswer};
+use crate::settings::{Settings, SigningAlgorithm};
+use crate::storage::rotation::{RotateCommand, RotateOutcome};
+use crate::web::client_address;
+use crate::web::form::Fields;
+use crate::web::page::reference;
+use crate::web::state::AppState;
+
+/// Those that may stand once only.
+const SINGLE: [&str; 8] = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "scope",
+];
+
+/// How often a busy database is asked again within one request, and after how long.
+const AGAIN: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(150)];
+
+/// The endpoint.
+pub async fn token(
+    http: HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+    state: web::Data<AppState>,
+) -> HttpResponse {
+    // A request counts from its last byte.
+    let arrived = state.now();
+    let answered = match body {
+        Ok(body) => respond(&http, &body, &state, arrived).await,
+        Err(error) => Err(OAuthError::invalid_request(format!("the body: {error}"))),
+    };
+    match answered {
+        Ok(answer) => answer::json(&answer),
+        Err(error) => answer::refusal("token", &error, state.issuer()),
+    }
+}
+
+async fn respond(
+    http: &HttpRequest,
+    body: &web::Bytes,
+    state: &web::Data<AppState>,
+    arrived: Timestamp,
+) -> Result<TokenAnswer, OAuthError> {
+    let fields = request::fields(http, body, &SINGLE)?;
+    let grant = request::required(&fields, "grant_type")?.to_owned();
+    let credentials = request::credentials(http, &fields)?;
+    let client = state
+        .db
+        .read(move |connection| Ok(client_auth::authenticate(connection, &credentials)))
+        .await??;
+    match grant.as_str() {
+        "authorization_code" => exchange(http, &fields, state, client, arrived).await,
+        "refresh_token" => refresh(http, &fields, state, client, arrived).await,
+        other => Err(OAuthError::new(
+            Code::UnsupportedGrantType,
+            "grant_type is not supported; send authorization_code or refresh_token",
+        )
+        .because(format!("grant_type of {} characters", other.chars().count()))),
+    }
+}
+
+async fn exchange(
+    http: &HttpRequest,
+    fields: &Fields,
+    state: &web::Data<AppState>,
+    client: Client,
+    arrived: Timestamp,
+) -> Result<TokenAnswer, OAuthError> {
+    let given = |name| fields.get(name).filter(|value| !value.is_empty());
+    let exchange = Exchange {
+        code: PlainSecret::new(request::required(fields, "code")?),
+        redirect_uri: given("redirect_uri").map(str::to_owned),
+        verifier: given("code_verifier").map(PlainSecret::new),
+    };
+    let caller = client_address::caller(http, state);
+    let act = Act {
+        now: arrived,
+        actor: crate::domain::audit::Actor::Client(client.id.to_string()),
+        ip: Some(caller.ip.clone()),
+        reference: Some(reference(http)),
+    };
+    let (keyring, issuing, lifetimes) = (state.keyring.clone(), issuing(state), lifetimes(state));
+    state
+        .db
+        .write(move |connection| {
+            let server = code_grant::Server { keyring: &keyring, issuing: &issuing, lifetimes };
+            code_grant::exchange(connection, &server, &client, &exchange, &caller, &act)
+        })
+        .await?
+}
+
+async fn refresh(
+    http: &HttpRequest,
+    fields: &Fields,
+    state: &web::Data<AppState>,
+    client: Client,
+    arrived: Timestamp,
+) -> Result<TokenAnswer, OAuthError> {
+    let asked = RefreshRequest {
+        token: request::required(fields, "refresh_token")?.to_owned(),
+        scope: fields.get("scope").map(str::to_owned),
+    };
+    let command = refresh::command(
+        &state.keyring,
+        &lifetimes(state),
+        &client,
+        &asked,
+        client_address::caller(http, state),
+        arrived,
+        &reference(http),
+    )?;
+    let outcome = rotate(state, &command).await?;
+    let session = session_of(&outcome);
+    let (answer, how) =
+        refresh::answer(&state.keyring, &issuing(state), &client, &command, outcome, state.now())?;
+    tracing::info!(how, session, client = %client.id, "refreshed");
+    Ok(answer)
+}
+
+/// Rotates, and asks a busy database a few times more while the client waits.
+async fn rotate(
+    state: &web::Data<AppState>,
+    command: &RotateCommand,
+) -> Result<RotateOutcome, OAuthError> {
+    let mut waits = AGAIN.iter();
+    loop {
+        if state.now().since(command.arrived) > PATIENCE {
+            return Err(OAuthError::new(Code::TemporarilyUnavailable, "the server is busy")
+                .because("the request waited too long for its turn")
+                .retry_after(Duration::from_secs(1)));
+        }
+        match state.db.rotate(command.clone()).await {
+            Err(error) if error.is_temporary() => match waits.next() {
+                Some(wait) => tokio::time::sleep(*wait).await,
+                None => return Err(error.into()),
+            },
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn session_of(outcome: &RotateOutcome) -> Option<String> {
+    match outcome {
+        RotateOutcome::Given(_, family) => Some(family.id.to_string()),
+        _ => None,
+    }
+}
+
+/// How access tokens are made here.
+pub fn issuing(state: &AppState) -> Issuing {
+    Issuing {
+        issuer: state.issuer().to_owned(),
+        life: state.settings.tokens.access_token,
+        algorithm: algorithm(&state.settings),
+    }
+}
+
+/// The algorithm that the settings choose.
+pub fn algorithm(settings: &Settings) -> Algorithm {
+    match settings.tokens.signing_algorithm {
+        SigningAlgorithm::Es256 => Algorithm::Es256,
+        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
+        SigningAlgorithm::Rs256 => Algorithm::Rs256,
+    }
+}
+
+fn lifetimes(state: &AppState) -> Lifetimes {
+    let tokens = &state.settings.tokens;
+    Lifetimes {
+        idle: tokens.refresh_idle,
+        absolute: tokens.refresh_absolute,
+        retry_window: tokens.retry_window,
+    }
+}
