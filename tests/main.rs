@@ -10,5 +10,7 @@
 mod support;
 
 mod architecture;
+mod browser;
+mod clients;
 mod commands;
 mod harness;
