@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use serde::Serialize;
 
+use super::errors::SESSION_ENDED;
 use crate::protocol::oauth_error::OAuthError;
 
 /// A good answer.
@@ -15,7 +16,7 @@ pub fn json(body: &impl Serialize) -> HttpResponse {
 }
 
 /// A refusal, logged here and nowhere else.
-pub fn refusal(endpoint: &'static str, error: &OAuthError) -> HttpResponse {
+pub fn refusal(endpoint: &'static str, error: &OAuthError, issuer: &str) -> HttpResponse {
     let code = error.code.name();
     if error.status() >= 500 && error.status() != 503 {
         tracing::error!(endpoint, code, cause = error.cause, "failed");
@@ -35,10 +36,14 @@ pub fn refusal(endpoint: &'static str, error: &OAuthError) -> HttpResponse {
     if let Some(span) = error.retry_after {
         response.insert_header((header::RETRY_AFTER, span.as_secs().max(1).to_string()));
     }
-    response.json(serde_json::json!({
+    let mut body = serde_json::json!({
         "error": code,
         "error_description": error.description,
-    }))
+    });
+    if error.session_ended {
+        body["error_uri"] = format!("{issuer}{SESSION_ENDED}").into();
+    }
+    response.json(body)
 }
 
 /// Another method than POST.
