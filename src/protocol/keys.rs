@@ -86,6 +86,11 @@ pub fn read(connection: &mut Connection, root: &RootSecret) -> Result<StoredKeys
     Ok(StoredKeys { tokens, signing })
 }
 
+/// The fingerprint of the root secret that this database belongs to.
+pub fn fingerprint(connection: &mut Connection) -> Result<Option<String>> {
+    meta::get(connection, FINGERPRINT)
+}
+
 fn check_root(connection: &mut Connection, root: &RootSecret) -> Result<()> {
     let ours = root.fingerprint();
     let known = meta::put_once(connection, FINGERPRINT, &ours)?;
