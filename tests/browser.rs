@@ -413,7 +413,7 @@ on_both_databases! {
         browser.fill("#display_name", "Linden Marsh").await;
         browser.fill("#email", "linden@northfield.example").await;
         browser.fill("#username", "linden").await;
-        browser.fill("#password", "linden linden").await;
+        browser.fill("#password", "Linden@Northfield.example").await;
         browser.click_text("Create the administrator").await;
         browser.wait_for_text("Create the first administrator").await;
         browser.element(".notice.bad.summary").await;
@@ -580,7 +580,7 @@ on_both_databases! {
             ("/admin", "Sessions"),
             ("/admin/users", "Ada Fern"),
             ("/admin/clients", "Hops & Hedges"),
-            ("/admin/audit", "linden"),
+            ("/admin/audit", "Linden Marsh"),
             ("/admin/keys", "ES256"),
             ("/admin/sessions", "Hops & Hedges"),
         ] {
@@ -671,7 +671,7 @@ async fn the_administrators_pages_look_right() {
         ("admin-clients", "/admin/clients", "Meadow Notes"),
         ("admin-client", "/admin/clients/meadow-notes", "Meadow Notes"),
         ("admin-client-new", "/admin/clients/new", "Redirect"),
-        ("admin-audit", "/admin/audit", "ada"),
+        ("admin-audit", "/admin/audit", "Ada Fern"),
         ("admin-keys", "/admin/keys", "ES256"),
     ] {
         browser.goto(&page(path)).await.unwrap();
