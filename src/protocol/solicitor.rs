@@ -26,8 +26,12 @@ pub enum Answer {
 /// Whether the person must be asked before this request is granted.
 pub fn solicit(checked: &Checked, owner: UserId, remembered: Option<&Consent>) -> Answer {
     let Some(grant) = pre_grant(checked) else { return Answer::Ask };
-    let mut solicitor =
-        Remembered { owner, remembered, skip_consent: checked.client.metadata.skip_consent };
+    let mut solicitor = Remembered {
+        owner,
+        remembered,
+        skip_consent: checked.client.metadata.skip_consent,
+        identity_assured: checked.client.metadata.identity_is_assured(&checked.redirect_uri),
+    };
     match solicitor.check_consent(&mut Request, Solicitation::new(&grant)) {
         OwnerConsent::Authorized(_) => Answer::Allowed,
         OwnerConsent::Denied | OwnerConsent::InProgress(_) | OwnerConsent::Error(()) => Answer::Ask,
@@ -39,12 +43,15 @@ struct Remembered<'a> {
     owner: UserId,
     remembered: Option<&'a Consent>,
     skip_consent: bool,
+    identity_assured: bool,
 }
 
 impl OwnerSolicitor<Request> for Remembered<'_> {
     fn check_consent(&mut self, _: &mut Request, asked: Solicitation) -> OwnerConsent<Page> {
         match asked.pre_grant().scope.to_string().parse::<Scope>() {
-            Ok(scope) if !must_ask(self.remembered, &scope, self.skip_consent) => {
+            Ok(scope)
+                if !must_ask(self.remembered, &scope, self.skip_consent, self.identity_assured) =>
+            {
                 OwnerConsent::Authorized(self.owner.to_string())
             }
             _ => OwnerConsent::InProgress(Page),

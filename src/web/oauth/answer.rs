@@ -15,6 +15,15 @@ pub fn json(body: &impl Serialize) -> HttpResponse {
         .json(body)
 }
 
+/// RFC 6749 section 5.2.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    error: &'static str,
+    error_description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_uri: Option<String>,
+}
+
 /// A refusal, logged here and nowhere else.
 pub fn refusal(endpoint: &'static str, error: &OAuthError, issuer: &str) -> HttpResponse {
     let code = error.code.name();
@@ -36,13 +45,8 @@ pub fn refusal(endpoint: &'static str, error: &OAuthError, issuer: &str) -> Http
     if let Some(span) = error.retry_after {
         response.insert_header((header::RETRY_AFTER, span.as_secs().max(1).to_string()));
     }
-    let mut body = serde_json::json!({
-        "error": code,
-        "error_description": error.description,
-    });
-    if error.session_ended {
-        body["error_uri"] = format!("{issuer}{SESSION_ENDED}").into();
-    }
+    let uri = error.session_ended.then(|| format!("{issuer}{SESSION_ENDED}"));
+    let body = Refusal { error: code, error_description: &error.description, error_uri: uri };
     response.json(body)
 }
 
