@@ -67,13 +67,21 @@ async fn site_with(
     server
 }
 
-/// Registers a client that holds no secret.
-fn register(server: &Server, id: &str, name: &str, redirect_uri: &str, more: &[&str]) {
-    let mut line = vec!["client", "add", "--id", id, "--name", name, "--type", "public"];
+/// Registers a client, and returns its secret; `more` says of which type it is.
+fn register(
+    server: &Server,
+    id: &str,
+    name: &str,
+    redirect_uri: &str,
+    more: &[&str],
+) -> Option<String> {
+    let mut line = vec!["client", "add", "--id", id, "--name", name];
     line.extend(["--redirect-uri", redirect_uri]);
     line.extend(["--scope", "openid profile email notes.read notes.write offline_access"]);
     line.extend(more);
-    server.installation.json(&line);
+    let made = server.installation.json(&line);
+    server.secrets.remember_answer(&made);
+    made["client_secret"].as_str().map(str::to_owned)
 }
 
 /// An app on an origin of its own, 127.0.0.1, whose callback sends the browser on to yet another
@@ -81,6 +89,7 @@ fn register(server: &Server, id: &str, name: &str, redirect_uri: &str, more: &[&
 /// and consent pages against each of these hops.
 struct App {
     id: &'static str,
+    secret: Option<String>,
     port: u16,
 }
 
@@ -99,13 +108,14 @@ impl App {
                 });
             }
         });
-        let app = App { id, port };
-        register(server, id, name, &app.callback(), &[]);
-        app
+        let confidential = ["--type", "confidential"];
+        let secret = register(server, id, name, &callback(port), &confidential);
+        assert!(secret.is_some());
+        App { id, secret, port }
     }
 
     fn callback(&self) -> String {
-        format!("http://127.0.0.1:{}/callback", self.port)
+        callback(self.port)
     }
 
     /// Where the app sends a browser that wants to sign in.
@@ -139,16 +149,29 @@ impl App {
         server.secrets.remember("a code", code);
         let fields = [
             ("grant_type", "authorization_code"),
-            ("client_id", self.id),
             ("code", code),
             ("redirect_uri", &self.callback()),
             ("code_verifier", VERIFIER),
         ];
-        let tokens = Http::new(&server.origin()).post_form("/oauth/token", &fields).await;
-        let tokens = tokens.expect(200).json();
+        let tokens = self.ask(server, &fields).await.expect(200).json();
         server.secrets.remember_answer(&tokens);
         tokens
     }
+
+    async fn refresh(&self, server: &Server, tokens: &Value) -> Answer {
+        let token = tokens["refresh_token"].as_str().unwrap();
+        self.ask(server, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+    }
+
+    async fn ask(&self, server: &Server, fields: &[(&str, &str)]) -> Answer {
+        let http = Http::new(&server.origin());
+        let as_app = (self.id, self.secret.as_deref().unwrap());
+        http.post_form_as("/oauth/token", as_app, fields).await
+    }
+}
+
+fn callback(port: u16) -> String {
+    format!("http://127.0.0.1:{port}/callback")
 }
 
 fn app_answer(target: &str, port: u16) -> String {
@@ -177,15 +200,6 @@ fn value<'a>(pairs: &'a [(String, String)], name: &str) -> &'a str {
         .find(|(known, _)| known == name)
         .map(|(_, value)| value.as_str())
         .unwrap_or_else(|| panic!("no {name} in {pairs:?}"))
-}
-
-async fn refresh(server: &Server, app: &App, token: &Value) -> Answer {
-    let fields = [
-        ("grant_type", "refresh_token"),
-        ("client_id", app.id),
-        ("refresh_token", token["refresh_token"].as_str().unwrap()),
-    ];
-    Http::new(&server.origin()).post_form("/oauth/token", &fields).await
 }
 
 /// Fills in the sign-in page that the browser is at.
@@ -256,6 +270,10 @@ async fn whole_way(browsers: [Browser; 2], app: &str, site: &str, name: &str) {
     person.wait_for_text_within(A_TOKENS_LIFE, "the session was revoked by an administrator").await;
     person.wait_for_text("You were signed out by the server").await;
     person.check_looks(&page("app-signed-out"), None).await;
+    person.click_text("More about this from the server").await;
+    person.wait_for_address(|url| url.as_str().starts_with(site)).await;
+    person.check_looks(&page("why-signed-out"), None).await;
+    person.back().await.unwrap();
     // Its browser was signed out too, so that it comes back by the password alone.
     person.click_text("Sign in again").await;
     person.wait_for_text("to continue to Meadow Notes").await;
@@ -367,6 +385,24 @@ on_both_databases! {
         assert_eq!(value(&answer, "state"), "four");
         let complaints = browser.console().await;
         assert!(complaints.is_empty(), "{complaints:#?}");
+
+        // Any program of this machine can say that it is a public client, so that one is asked
+        // for each time.
+        let port = tools::free_port();
+        register(&server, "cli", "Hedge Lines", &callback(port), &["--type", "public"]);
+        let program = App { id: "cli", secret: None, port };
+        for _ in 0..2 {
+            browser.goto(&program.start_url(&server, "profile", "p")).await.unwrap();
+            browser.wait_for_text("Allow Hedge Lines to use your account?").await;
+            let session = Http::new(&server.origin());
+            for cookie in browser.get_all_cookies().await.unwrap() {
+                session.set_cookie(cookie.name(), cookie.value());
+            }
+            let consent = session.get(browser.current_url().await.unwrap().as_str()).await;
+            let allow = [("decision", "allow")];
+            let back = session.submit(&consent.form("form[action='/consent']"), &allow).await;
+            assert!(back.location_parameter("code").is_some(), "{}", back.body);
+        }
     }
 
     async fn wrong_passwords_are_told_and_then_wait(database: TestDatabase) {
@@ -474,13 +510,13 @@ on_both_databases! {
         browser.click("button[aria-label^='Sign out Moss Tracker']").await;
         browser.wait_for_text("Ended lately").await;
         browser.check_looks("account-sessions-ended", None).await;
-        let refused = refresh(&server, &moss, &held[2]).await.expect(400).json();
+        let refused = moss.refresh(&server, &held[2]).await.expect(400).json();
         assert_eq!(refused["error"], "invalid_grant");
-        held[1] = refresh(&server, &hops, &held[1]).await.expect(200).json();
+        held[1] = hops.refresh(&server, &held[1]).await.expect(200).json();
         browser.click_text("Sign out everywhere else").await;
         browser.wait_for_text("You are signed in nowhere else").await;
-        refresh(&server, &hops, &held[1]).await.expect(400);
-        held[0] = refresh(&server, &hops, &held[0]).await.expect(200).json();
+        hops.refresh(&server, &held[1]).await.expect(400);
+        held[0] = hops.refresh(&server, &held[0]).await.expect(200).json();
         elsewhere.goto(&page("/account")).await.unwrap();
         elsewhere.wait_for_text("to continue to Northfield ID").await;
 
@@ -490,7 +526,7 @@ on_both_databases! {
         browser.check_looks("account-apps", None).await;
         browser.click("button[aria-label='Remove access for Hops & Hedges']").await;
         browser.wait_for_text("Hops & Hedges may no longer use your account.").await;
-        refresh(&server, &hops, &held[0]).await.expect(400);
+        hops.refresh(&server, &held[0]).await.expect(400);
         browser.goto(&hops.start_url(&server, scope, "s")).await.unwrap();
         browser.wait_for_text("Allow Hops & Hedges to use your account?").await;
 
@@ -570,7 +606,7 @@ on_both_databases! {
         sign_in(&browser, &LINDEN).await;
         browser.click_text("Allow").await;
         let tokens = app.tokens(&server, &app.answer(&browser).await).await;
-        let tokens = refresh(&server, &app, &tokens).await.expect(200).json();
+        let tokens = app.refresh(&server, &tokens).await.expect(200).json();
 
         for (path, text) in [
             ("/account", "Hello, Linden"),
@@ -598,7 +634,7 @@ on_both_databases! {
         browser.click("label[for=browsers]").await;
         browser.click("main button.danger.filled").await;
         browser.wait_for_text("1 session revoked.").await;
-        let refused = refresh(&server, &app, &tokens).await.expect(400).json();
+        let refused = app.refresh(&server, &tokens).await.expect(400).json();
         let why = refused["error_description"].as_str().unwrap();
         assert!(why.contains("revoked by an administrator"), "{why}");
         browser.goto(&page("/logout")).await.unwrap();
@@ -648,9 +684,9 @@ async fn the_administrators_pages_look_right() {
         installation.with("PERENNIAL_TRUSTED_PROXIES", "127.0.0.0/8")
     })
     .await;
-    let app = App { id: "meadow-notes", port: tools::free_port() };
-    let window = ["--retry-window", "1"];
-    register(&server, app.id, "Meadow Notes", &app.callback(), &window);
+    let app = App { id: "meadow-notes", secret: None, port: tools::free_port() };
+    let public = ["--type", "public", "--retry-window", "1"];
+    register(&server, app.id, "Meadow Notes", &app.callback(), &public);
     forked_session(&server, &app).await;
 
     let page = |path: &str| format!("{}{path}", server.origin());
@@ -751,7 +787,7 @@ async fn forked_session(server: &Server, app: &App) {
 /// The picture of the README: the head of a session's page and its timeline.
 async fn picture(browser: &mut Browser) {
     browser.set_scheme(Scheme::Light).await;
-    browser.set_size((1280, 1180)).await;
+    browser.set_size((1280, 1560)).await;
     let png = browser.screenshot("readme-session").await;
     let file = tools::repository().join("docs/images/session.png");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
