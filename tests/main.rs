@@ -9,6 +9,8 @@
 
 mod support;
 
+mod account_pages;
+mod admin_pages;
 mod architecture;
 mod browser;
 mod clients;

@@ -24,6 +24,9 @@ pub fn end_family(
     let ended =
         families::end(connection, id, None, cause, Some(&by), reason, act.now, random::write_id())?;
     if ended {
+        if cause == EndCause::CodeReuse {
+            families::alarm(connection, id, act.now)?;
+        }
         record(connection, &family, cause, reason, act)?;
     }
     Ok(ended)

@@ -6,6 +6,7 @@ pub mod clients;
 pub mod database;
 pub mod http;
 pub mod logs;
+pub mod pages;
 pub mod postgres;
 pub mod process;
 pub mod server;

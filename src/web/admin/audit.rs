@@ -99,9 +99,7 @@ fn events(name: &str) -> Filter {
     match name {
         "sign_in" => of(&["user.signed_in", "user.signed_out", "user.sign_in_failed"]),
         "session" => prefix("session."),
-        "reuse" => {
-            of(&["session.token_reuse", "session.code_reuse", "session.reissued_after_stranger"])
-        }
+        "reuse" => of(&["session.token_reuse", "session.reissued_after_stranger"]),
         "client" => prefix("client."),
         "user" => of(&[
             "user.added",
@@ -131,7 +129,6 @@ pub async fn show(
     let fields = Fields::of_query(&request);
     let asked = Asked::of(&fields);
     let before = cursor::decode::<AuditId>(fields.text("after"));
-    let before = before.map(|(at, id)| (at, id));
     let wanted = asked.clone();
     let (lines, total, names) = context
         .state
