@@ -779,7 +779,7 @@ async fn forked_session(server: &Server, app: &App) {
 /// The picture of the README: the head of a session's page and its timeline.
 async fn picture(browser: &mut Browser) {
     browser.set_scheme(Scheme::Light).await;
-    browser.set_size((1280, 1285)).await;
+    browser.set_size((1280, 1305)).await;
     let png = browser.screenshot("readme-session").await;
     let file = tools::repository().join("docs/images/session.png");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
