@@ -14,6 +14,8 @@ mod admin_pages;
 mod architecture;
 mod authorize;
 mod bad_input;
+mod browser;
+mod clients;
 mod code_grant;
 mod commands;
 mod harness;
