@@ -12,3 +12,5 @@ mod support;
 mod architecture;
 mod commands;
 mod harness;
+mod migrations;
+mod storage;
