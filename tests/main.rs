@@ -12,5 +12,6 @@ mod support;
 mod architecture;
 mod commands;
 mod harness;
+mod introspect;
 mod migrations;
 mod storage;
