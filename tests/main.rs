@@ -11,6 +11,7 @@ mod support;
 
 mod architecture;
 mod commands;
+mod crash;
 mod harness;
 mod introspect;
 mod migrations;

@@ -164,3 +164,34 @@ fn postgres_keeps_room_in_each_page_for_the_next_refresh() {
     );
     assert_eq!(fill, "70");
 }
+
+/// One node's new set-up link is not committed yet when another makes its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_that_put_the_same_fact_for_the_first_time_do_not_collide() {
+    use crate::support::database::{Kind, fresh};
+    use perennial::storage::meta;
+    let Some(database) = fresh(Kind::Postgres).map(Arc::new) else { return };
+    let opened = Database::open(&options(&database)).unwrap();
+    opened.migrate().unwrap();
+    let (put, was_put) = tokio::sync::oneshot::channel();
+    let (one, beside) = (opened.clone(), Arc::clone(&database));
+    let one = tokio::spawn(async move {
+        one.write(move |connection| {
+            meta::put(connection, "link", "one")?;
+            let _ = put.send(());
+            // Commits when the other one waits for exactly that.
+            let waits = "SELECT count(*) FROM pg_stat_activity \
+                         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            let start = std::time::Instant::now();
+            while beside.sql(waits) == "0" {
+                assert!(start.elapsed().as_secs() < 20, "nobody waits");
+            }
+            Ok(())
+        })
+        .await
+    });
+    was_put.await.unwrap();
+    opened.write(|connection| meta::put(connection, "link", "other")).await.unwrap();
+    one.await.unwrap().unwrap();
+    assert_eq!(database.sql("SELECT value FROM meta WHERE name = 'link'"), "other");
+}
