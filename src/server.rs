@@ -57,6 +57,7 @@ pub struct Server {
     server: actix_web::dev::Server,
     address: SocketAddr,
     state: AppState,
+    root: Arc<RootSecret>,
     setup_link: Option<String>,
 }
 
@@ -142,7 +143,7 @@ impl Server {
             settings: Arc::new(settings),
         };
         let server = start(&state, listener)?;
-        Ok(Self { server, address, state, setup_link })
+        Ok(Self { server, address, state, root, setup_link })
     }
 
     /// Where it listens.
@@ -171,7 +172,8 @@ impl Server {
     /// When the system takes the listener away.
     pub async fn run(self) -> std::io::Result<()> {
         let pruning = actix_web::rt::spawn(prune_for_ever(self.state.clone()));
-        let watching = actix_web::rt::spawn(watch_clock(self.state.clone()));
+        let watching =
+            actix_web::rt::spawn(follow_the_database(self.state.clone(), Arc::clone(&self.root)));
         let end = self.server.await;
         pruning.abort();
         watching.abort();
@@ -307,15 +309,20 @@ pub async fn prune_all(
     Ok(gone)
 }
 
-/// On Postgres all nodes go by the database's clock.
-async fn watch_clock(state: AppState) {
+/// Every minute: keys that another node made, and, on Postgres, the clock that all nodes go by.
+async fn follow_the_database(state: AppState, root: Arc<RootSecret>) {
     loop {
         tokio::time::sleep(Duration::from_secs(60)).await;
+        let sealed_under = Arc::clone(&root);
+        match state.db.read(move |connection| keys::read(connection, &sealed_under)).await {
+            Ok(stored) => state.keyring.replace(stored),
+            Err(error) => tracing::warn!(cause = %error, "the keys can't be read"),
+        }
         match state.db.clock().await {
             Ok(Some(theirs)) => {
                 state.clock.follow(theirs);
             }
-            Ok(None) => return,
+            Ok(None) => {}
             Err(error) => tracing::warn!(cause = %error, "the database's clock can't be read"),
         }
     }

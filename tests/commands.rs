@@ -4,11 +4,16 @@ use serde_json::{Value, json};
 
 use crate::on_both_databases;
 use crate::support::database::{self, Kind, TestDatabase};
+use crate::support::http::Http;
 use crate::support::logs::Secrets;
-use crate::support::process::{Installation, Output};
+use crate::support::process::{Installation, Output, Server};
 use crate::support::tools;
 
 const PASSWORD: &str = "winter garden gate";
+
+/// The example pair of RFC 7636 appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// An installation, and what its commands may never write to standard error.
 struct Bench {
@@ -51,6 +56,35 @@ impl Bench {
     #[track_caller]
     fn add_ada(&self) -> Value {
         self.json(&["user", "add", "ada", "--email", "ada@northfield.example", "--password-stdin"])
+    }
+
+    /// Signs ada in at a running server as the app would, and returns the app's tokens.
+    async fn sign_in(&self, origin: &str, app: (&str, &str)) -> Value {
+        let http = Http::new(origin);
+        let callback = "https://app.example/callback";
+        let question = format!(
+            "/oauth/authorize?response_type=code&client_id=app&redirect_uri={callback}&state=x\
+             &scope=openid+offline_access&code_challenge={CHALLENGE}&code_challenge_method=S256"
+        );
+        let login = http.follow(http.get(&question).await).await;
+        let fields = [("username", "ada"), ("password", PASSWORD)];
+        let form = login.form("form:has([name=password])");
+        let mut answer = http.follow(http.submit(&form, &fields).await).await;
+        if answer.status == 200 {
+            let form = answer.form("form:has([name=decision])");
+            answer = http.follow(http.submit(&form, &[("decision", "allow")]).await).await;
+        }
+        let code = answer.location_parameter("code").unwrap_or_else(|| panic!("{answer:?}"));
+        self.secrets.remember("code", &code);
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", callback),
+            ("code_verifier", VERIFIER),
+        ];
+        let tokens = http.post_form_as("/oauth/token", app, &fields).await.expect(200).json();
+        self.secrets.remember_answer(&tokens);
+        tokens
     }
 
     #[track_caller]
@@ -313,24 +347,74 @@ on_both_databases! {
         let bench = Bench::on(&database);
         assert!(bench.refused(&["healthcheck"], 1).contains("nothing listens"));
         let mut server = bench.installation.serve().await;
+        server.secrets = bench.secrets.clone();
         let ready = bench.run(&["healthcheck"], "").ok();
         assert!(ready.stdout.starts_with("ready: "), "{ready:?}");
-        let output = server.log.text();
-        assert!(output.contains(&server.origin()), "{output}");
-        assert!(output.contains("/setup"), "{output}");
-        bench.add_ada();
-        bench.add_app();
+
+        // Nothing of this was there when the server started.
+        let ada = bench.add_ada();
+        let secret = bench.add_app()["client_secret"].as_str().unwrap().to_owned();
+        let tokens = bench.sign_in(&server.origin(), ("app", &secret)).await;
+        let listed = bench.json(&["session", "list", "--user", "ada", "--client", "app"]);
+        let session = &listed[0];
+        assert_eq!(listed.as_array().unwrap().len(), 1);
+        assert_eq!((&session["user"], &session["client_id"]), (&json!("ada"), &json!("app")));
+        assert_eq!((&session["user_id"], &session["state"]), (&ada["id"], &json!("active")));
+        assert_eq!((&session["generation"], &session["last_refreshed_at"]), (&json!(1), &json!(null)));
+
+        let http = Http::new(&server.origin());
+        let refresh = async |token: &Value, secret: &str| {
+            let fields =
+                [("grant_type", "refresh_token"), ("refresh_token", token.as_str().unwrap())];
+            let answer = http.post_form_as("/oauth/token", ("app", secret), &fields).await;
+            bench.secrets.remember_answer(&answer.json());
+            (answer.status.as_u16(), answer.json())
+        };
+        let rotated = bench.json(&["client", "rotate-secret", "app"]);
+        let new_secret = rotated["client_secret"].as_str().unwrap();
+        assert_eq!(refresh(&tokens["refresh_token"], &secret).await.0, 401);
+        let (status, next) = refresh(&tokens["refresh_token"], new_secret).await;
+        assert_eq!(status, 200, "{next}");
+        let session = &bench.json(&["session", "list"])[0];
+        assert_eq!(session["generation"], 2);
+        assert!(session["last_refreshed_at"].is_string());
+
+        let id = session["id"].as_str().unwrap();
+        let revoke = ["session", "revoke", id, "--reason", "stolen laptop"];
+        assert_eq!(bench.json(&revoke), json!({ "ended": 1 }));
+        assert_eq!(bench.json(&revoke), json!({ "ended": 0 }));
+        let (status, refusal) = refresh(&next["refresh_token"], new_secret).await;
+        assert_eq!((status, &refusal["error"]), (400, &json!("invalid_grant")));
+        let session = &bench.json(&["session", "list", "--state", "ended"])[0];
+        assert_eq!((&session["id"], &session["end_cause"]), (&json!(id), &json!("admin")));
+        assert_eq!(session["end_reason"], "stolen laptop");
+
+        for line in [
+            &["session", "revoke", "--user", "ada"][..],
+            &["session", "revoke", "--client", "app", "--before", "2100-01-01T00:00:00Z"],
+        ] {
+            bench.sign_in(&server.origin(), ("app", new_secret)).await;
+            assert_eq!(bench.json(line), json!({ "ended": 1 }), "{line:?}");
+            assert_eq!(bench.json(line), json!({ "ended": 0 }), "{line:?}");
+        }
+
         assert!(server.terminate().success());
+        let output = server.output();
+        assert!(output.contains(&format!("answers at {}", server.origin())), "{output}");
+        assert!(output.contains("/setup?link="), "{output}");
     }
 }
 
-fn sqlite() -> Bench {
-    Bench::on(&database::fresh(Kind::Sqlite).expect("SQLite is always there"))
+/// The database's folder goes with it, so it is handed out too.
+fn sqlite() -> (TestDatabase, Bench) {
+    let database = database::fresh(Kind::Sqlite).expect("SQLite is always there");
+    let bench = Bench::on(&database);
+    (database, bench)
 }
 
 #[test]
 fn a_wrong_setting_names_the_key_the_place_and_what_is_right() {
-    let bench = sqlite();
+    let (_database, bench) = sqlite();
     let unknown = bench.refused(&["user", "list", "--set", "tokens.acess_token_seconds=300"], 2);
     assert!(unknown.contains("tokens.access_token_seconds"), "{unknown}");
     let value = bench.refused(&["prune", "--listen", "everywhere"], 2);
@@ -343,7 +427,7 @@ fn a_wrong_setting_names_the_key_the_place_and_what_is_right() {
 
 #[test]
 fn help_is_an_answer_and_bad_usage_is_none() {
-    let bench = sqlite();
+    let (_database, bench) = sqlite();
     let help = bench.run(&["serve", "--help"], "").ok();
     assert!(help.stdout.contains("tokens.access_token_seconds = 600"), "{help:?}");
     for line in [&["frobnicate"][..], &["user"], &["user", "add"], &["client", "show", "a b"]] {
@@ -354,7 +438,7 @@ fn help_is_an_answer_and_bad_usage_is_none() {
 
 #[test]
 fn a_taken_port_says_how_to_choose_another() {
-    let bench = sqlite();
+    let (_database, bench) = sqlite();
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let free = tools::free_port().to_string();
@@ -362,4 +446,38 @@ fn a_taken_port_says_how_to_choose_another() {
     assert!(said.contains(&port) && said.contains("choose another with --port"), "{said}");
     let said = bench.refused(&["demo", "--port", "0", "--app-port", &port], 1);
     assert!(said.contains(&port) && said.contains("choose another with --app-port"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_runs_until_it_is_interrupted_and_leaves_nothing() {
+    let (database, bench) = sqlite();
+    let folder = database.folder().join("tmp");
+    std::fs::create_dir(&folder).unwrap();
+    let installation = bench.installation.clone().with("TMPDIR", folder.to_str().unwrap());
+    // Port 0: any that is free. What the environment sets is none of the demo's business.
+    let mut demo = Server::start(installation, &["demo", "--port", "0", "--app-port", "0"]);
+    let start = std::time::Instant::now();
+    while !demo.log.text().contains("Ctrl-C ends the demo") {
+        assert!(start.elapsed().as_secs() < 60, "{}", demo.log.text());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let guide = demo.log.text();
+    let address = |path: &str| {
+        let mut lines = guide.lines().map(str::trim).filter(|line| line.starts_with("http://"));
+        lines.find(|line| line.ends_with(path)).unwrap().trim_end_matches(path).to_owned()
+    };
+    let site = address("/.well-known/oauth-authorization-server");
+    let app = address("");
+    let metadata = Http::new(&site).get("/.well-known/oauth-authorization-server").await;
+    assert_eq!(metadata.expect(200).json()["issuer"], site);
+    let home = Http::new(&app).get("/").await.expect(200);
+    assert!(home.text().contains("Meadow Notes"), "{home:?}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+
+    demo.signal("INT");
+    assert!(demo.wait().success());
+    let output = demo.output();
+    assert!(output.contains("everything that it stored is gone"), "{output}");
+    assert!(!output.contains("WARN") && !output.contains("ERROR"), "{output}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }

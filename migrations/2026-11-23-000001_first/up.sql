@@ -146,6 +146,7 @@ CREATE INDEX token_families_by_user ON token_families (user_id, created_at, id);
 CREATE INDEX token_families_by_client ON token_families (client_id, created_at, id);
 CREATE INDEX token_families_by_browser ON token_families (browser_session_id);
 CREATE INDEX token_families_by_end ON token_families (ended_at);
+CREATE INDEX token_families_by_alarm ON token_families (alarm_at) WHERE alarm_at IS NOT NULL;
 
 CREATE TABLE revoked_access_tokens (
     jti TEXT NOT NULL PRIMARY KEY,

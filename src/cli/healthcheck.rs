@@ -26,7 +26,13 @@ pub(super) async fn run(flags: SettingsFlags) -> Result<Answer, Failure> {
     match ask.await {
         Ok(answer) if answer.status().is_success() => Ok(Answer::text(format!("ready: {url}"))),
         Ok(answer) => {
-            Err(Failure::Failed(format!("not ready: {url} answered {}", answer.status())))
+            let status = answer.status();
+            let body: serde_json::Value = answer.json().await.unwrap_or_default();
+            let cause = body.get("cause").and_then(|cause| cause.as_str());
+            Err(Failure::Failed(match cause {
+                Some(cause) => format!("not ready: {cause}"),
+                None => format!("not ready: {url} answered {status}"),
+            }))
         }
         Err(error) if error.is_timeout() => Err(Failure::Failed(format!(
             "not ready: {url} didn't answer within {} s",

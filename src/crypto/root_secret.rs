@@ -89,7 +89,7 @@ impl RootSecret {
             .mode(0o600)
             .open(&draft)
             .and_then(|mut file| {
-                writeln!(file, "{FILE_PREFIX}{}", URL_SAFE_NO_PAD.encode(&*secret.0))?;
+                writeln!(file, "{FILE_PREFIX}{}", URL_SAFE_NO_PAD.encode(*secret.0))?;
                 file.sync_all()
             })
             .and_then(|()| fs::hard_link(&draft, path));

@@ -179,6 +179,12 @@ impl ClientMetadata {
         self.grants.contains(&grant)
     }
 
+    /// Whether an answer sent to this URI reaches this client and no other: it proves who it is
+    /// at the token endpoint, or the URI is a web address of its own.
+    pub fn identity_is_assured(&self, redirect_uri: &str) -> bool {
+        !self.is_public() || redirect_uri.starts_with("https://")
+    }
+
     /// The registered URI that `presented` matches; with none presented, the only one.
     pub fn redirect_uri(&self, presented: Option<&str>) -> Option<String> {
         match (presented, self.redirect_uris.as_slice()) {

@@ -14,13 +14,19 @@ pub struct Consent {
     pub updated_at: Timestamp,
 }
 
-/// Whether the person must be asked before `requested` is granted: when anything of it was
-/// not allowed before.
-pub fn must_ask(remembered: Option<&Consent>, requested: &Scope, skip_consent: bool) -> bool {
+/// Whether the person must be asked before `requested` is granted: when anything of it was not
+/// allowed before, or when nothing assures that the app is the one it says it is (OAuth 2.1
+/// section 7.3.1: any program on a computer can pretend to be another's public client).
+pub fn must_ask(
+    remembered: Option<&Consent>,
+    requested: &Scope,
+    skip_consent: bool,
+    identity_assured: bool,
+) -> bool {
     if skip_consent {
         return false;
     }
-    remembered.is_none_or(|consent| !requested.is_subset_of(&consent.scope))
+    !identity_assured || remembered.is_none_or(|consent| !requested.is_subset_of(&consent.scope))
 }
 
 #[cfg(test)]
@@ -32,11 +38,12 @@ mod tests {
         let at = Timestamp::default();
         let consent =
             Consent { scope: "openid email".parse().unwrap(), granted_at: at, updated_at: at };
-        let ask = |scope: &str| must_ask(Some(&consent), &scope.parse().unwrap(), false);
+        let ask = |scope: &str| must_ask(Some(&consent), &scope.parse().unwrap(), false, true);
         assert!(!ask("openid"));
         assert!(!ask("email openid"));
         assert!(ask("openid profile"));
-        assert!(must_ask(None, &Scope::empty(), false));
-        assert!(!must_ask(None, &Scope::empty(), true));
+        assert!(must_ask(None, &Scope::empty(), false, true));
+        assert!(!must_ask(None, &Scope::empty(), true, false));
+        assert!(must_ask(Some(&consent), &consent.scope, false, false), "somebody else's program");
     }
 }

@@ -78,6 +78,30 @@ pub fn change_password(
     sessions::end_all_of_user(connection, user, except, EndCause::PasswordChanged, None, act)
 }
 
+/// Stores a new password's hash and leaves all sessions as they are: for a person who chose so.
+/// Whether the account still had the password that was judged.
+pub fn replace_password(
+    connection: &mut Connection,
+    judged: &StoredAccount,
+    hash: &str,
+    act: &Act,
+) -> Result<bool> {
+    let user = judged.account.id;
+    if !still_has(connection, judged)?
+        || !users::set_password(connection, user, hash, Some(act.now))?
+    {
+        return Ok(false);
+    }
+    record(connection, "user.password_changed", user, None, act)?;
+    Ok(true)
+}
+
+/// Whether an account is active and has the password that was judged.
+pub fn still_has(connection: &mut Connection, judged: &StoredAccount) -> Result<bool> {
+    Ok(users::find(connection, judged.account.id)?
+        .is_some_and(|now| now.account.is_active() && now.password_hash == judged.password_hash))
+}
+
 /// Disables an account and ends all its sessions. Whether it was active.
 pub fn disable(connection: &mut Connection, user: UserId, act: &Act) -> Result<bool> {
     let changed = users::set_disabled(connection, user, Some(act.now))?;

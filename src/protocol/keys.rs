@@ -37,6 +37,11 @@ pub fn open(
         let failed = |error: signing::SigningError| StorageError::Corrupt(error.to_string());
         let private = signing::generate(signs_with).map_err(failed)?;
         let kid = SigningKey::from_private(signs_with, &private).map_err(failed)?.kid;
+        // Of two nodes that come at once one makes the key; the other waits here for its commit.
+        let maker = format!("signing_key_{}", signs_with.name());
+        if meta::put_once(connection, &maker, &kid)? != kid {
+            return read(connection, root);
+        }
         let key = StoredSigningKey {
             sealed: sealer.seal(kid.as_bytes(), &private),
             kid,
@@ -84,6 +89,11 @@ pub fn read(connection: &mut Connection, root: &RootSecret) -> Result<StoredKeys
     }
     signing.append(&mut retired);
     Ok(StoredKeys { tokens, signing })
+}
+
+/// The fingerprint of the root secret that this database belongs to.
+pub fn fingerprint(connection: &mut Connection) -> Result<Option<String>> {
+    meta::get(connection, FINGERPRINT)
 }
 
 fn check_root(connection: &mut Connection, root: &RootSecret) -> Result<()> {

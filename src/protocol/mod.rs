@@ -19,3 +19,4 @@ pub mod scopes;
 pub mod sessions;
 pub mod setup;
 pub mod sign_in;
+pub mod solicitor;

@@ -58,13 +58,22 @@ pub struct OAuthError {
     pub challenge: bool,
     /// When to come back.
     pub retry_after: Option<Duration>,
+    /// Whether the page about ended sessions says more: its address goes out as `error_uri`.
+    pub session_ended: bool,
 }
 
 impl OAuthError {
     /// A refusal whose cause is its description.
     pub fn new(code: Code, description: impl Into<String>) -> Self {
         let description = plain(&description.into());
-        Self { code, cause: description.clone(), description, challenge: false, retry_after: None }
+        Self {
+            code,
+            cause: description.clone(),
+            description,
+            challenge: false,
+            retry_after: None,
+            session_ended: false,
+        }
     }
 
     /// With a cause that only the log may know.

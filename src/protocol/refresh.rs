@@ -230,6 +230,8 @@ fn not_issued_here(cause: &str) -> OAuthError {
 /// The token was authentic, so its holder may know why it doesn't count any more.
 fn ended(family: &Family, why: &str, command: &RotateCommand) -> OAuthError {
     let reference = command.reference.as_deref().unwrap_or("none");
-    OAuthError::invalid_grant(format!("{why} (reference {reference})"))
-        .because(format!("session {}: {why}", family.id))
+    let mut error = OAuthError::invalid_grant(format!("{why} (reference {reference})"))
+        .because(format!("session {}: {why}", family.id));
+    error.session_ended = true;
+    error
 }

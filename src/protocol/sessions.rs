@@ -53,6 +53,48 @@ pub fn end_families(
     Ok(ended)
 }
 
+/// What an administrator's revocation reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revoked {
+    /// Sessions of apps.
+    pub sessions: usize,
+    /// Sign-ins of browsers.
+    pub browsers: usize,
+}
+
+/// Revokes at most `limit` of the live families that `filter` means, for an administrator, and
+/// with `browsers` the browser sign-ins that they came from. `None` when there is none left.
+/// In steps, so that a change of thousands doesn't make everyone wait.
+pub fn revoke_some(
+    connection: &mut Connection,
+    filter: &Filter,
+    browsers: bool,
+    limit: i64,
+    reason: &str,
+    act: &Act,
+) -> Result<Option<Revoked>> {
+    let sort = families::Sort::default();
+    let meant = families::list(connection, filter, sort, None, limit, act.now)?;
+    if meant.is_empty() {
+        return Ok(None);
+    }
+    let mut revoked = Revoked::default();
+    for family in &meant {
+        let ended = end_family(connection, family.id, EndCause::Admin, Some(reason), act)?;
+        revoked.sessions += usize::from(ended);
+    }
+    if browsers {
+        for family in &meant {
+            let Some(browser) = family.browser_session else { continue };
+            if browser_sessions::find_by_id(connection, browser)?.is_some() {
+                revoked.sessions += sign_out(connection, browser, family.user_id, act)?;
+                revoked.browsers += 1;
+            }
+        }
+    }
+    Ok(Some(revoked))
+}
+
 /// Signs a browser out, and the apps that signed in through it. How many apps that ended.
 pub fn sign_out(
     connection: &mut Connection,

@@ -117,19 +117,32 @@ pub fn fail(
     Ok(Failed { left: here.left(&limits.account), wait })
 }
 
-/// Forgets the failures, stores a rehash, and notes the sign-in. `None` when the account was
-/// disabled or its password changed while this one was judged.
+/// What a right password leads to.
+pub enum Succeeded {
+    /// The person is in.
+    In(Box<Account>),
+    /// Others tried at the same time, and too often: until then. Guesses that run side by side
+    /// must not get around the pause that they cause.
+    Wait(Timestamp),
+    /// The account was disabled or its password changed while this one was judged.
+    Gone,
+}
+
+/// Forgets the failures, stores a rehash, and notes the sign-in.
 pub fn succeed(
     connection: &mut Connection,
     judged: &users::StoredAccount,
     rehashed: Option<&str>,
     keys: &Keys,
     act: &Act,
-) -> Result<Option<Account>> {
+) -> Result<Succeeded> {
     let id = judged.account.id;
-    let Some(now) = users::find(connection, id)? else { return Ok(None) };
+    if let Some(until) = throttle::find(connection, &keys.account_here)?.pause(act.now) {
+        return Ok(Succeeded::Wait(until));
+    }
+    let Some(now) = users::find(connection, id)? else { return Ok(Succeeded::Gone) };
     if !now.account.is_active() || now.password_hash != judged.password_hash {
-        return Ok(None);
+        return Ok(Succeeded::Gone);
     }
     throttle::forget(connection, &keys.account_here)?;
     throttle::forget(connection, &keys.account)?;
@@ -138,5 +151,5 @@ pub fn succeed(
     }
     users::signed_in(connection, id, act.now)?;
     act.record(connection, "user.signed_in", Some(("user", id.to_string())), Some(id), None, None)?;
-    Ok(Some(now.account))
+    Ok(Succeeded::In(Box::new(now.account)))
 }

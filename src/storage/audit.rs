@@ -87,18 +87,30 @@ pub struct Filter {
     pub target: Option<String>,
     /// Only actions that begin so, such as `session.`.
     pub action: Option<String>,
+    /// Only exactly these actions, where there are some.
+    pub actions: &'static [&'static str],
+    /// Only those that concern one of these people.
+    pub users: Option<Vec<UserId>>,
+    /// Only those from this address.
+    pub ip: Option<String>,
+    /// Only those of this request.
+    pub reference: Option<String>,
+    /// Only those at this time or later.
+    pub from: Option<Timestamp>,
+    /// Only those before this time.
+    pub until: Option<Timestamp>,
 }
 
-/// One page of the log, the latest first, at most `limit` lines, before `cursor`.
-pub fn list(
-    connection: &mut Connection,
-    filter: &Filter,
-    cursor: Option<(i64, AuditId)>,
-    limit: i64,
-) -> Result<Vec<AuditLine>> {
+type Boxed<'a> = a::BoxedQuery<'a, super::connection::MultiBackend>;
+
+fn filtered(filter: &Filter) -> Boxed<'static> {
     let mut query = a::table.into_boxed();
     if let Some(user) = filter.user {
         query = query.filter(a::user_id.eq(user.as_bytes().to_vec()));
+    }
+    if let Some(users) = &filter.users {
+        let ids: Vec<Vec<u8>> = users.iter().map(|id| id.as_bytes().to_vec()).collect();
+        query = query.filter(a::user_id.eq_any(ids));
     }
     if let Some(client) = &filter.client {
         query = query.filter(a::client_id.eq(client.clone()));
@@ -111,6 +123,37 @@ pub fn list(
             action.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '.').collect();
         query = query.filter(a::action.like(format!("{plain}%")));
     }
+    if !filter.actions.is_empty() {
+        query = query.filter(a::action.eq_any(filter.actions.to_vec()));
+    }
+    if let Some(ip) = &filter.ip {
+        query = query.filter(a::ip.eq(ip.clone()));
+    }
+    if let Some(reference) = &filter.reference {
+        query = query.filter(a::reference.eq(reference.clone()));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(a::at.ge(from.as_millis()));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(a::at.lt(until.as_millis()));
+    }
+    query
+}
+
+/// How many lines `filter` means.
+pub fn count(connection: &mut Connection, filter: &Filter) -> Result<i64> {
+    Ok(filtered(filter).count().get_result(connection)?)
+}
+
+/// One page of the log, the latest first, at most `limit` lines, before `cursor`.
+pub fn list(
+    connection: &mut Connection,
+    filter: &Filter,
+    cursor: Option<(i64, AuditId)>,
+    limit: i64,
+) -> Result<Vec<AuditLine>> {
+    let mut query = filtered(filter);
     if let Some((at, id)) = cursor {
         let id = id.as_bytes().to_vec();
         query = query.filter(a::at.lt(at).or(a::at.eq(at).and(a::id.lt(id))));

@@ -373,6 +373,8 @@ pub struct Filter {
     pub before: Option<Timestamp>,
     /// Only those seen at this address.
     pub ip: Option<String>,
+    /// Only these.
+    pub ids: Option<Vec<FamilyId>>,
 }
 
 /// A family's state as lists filter by it.
@@ -386,6 +388,37 @@ pub enum State {
     Ended,
     /// Raised an alarm.
     Alarm,
+    /// Ended because a token or a code was used by two holders.
+    Reuse,
+    /// Ended by an administrator, by its app, or with its account or app.
+    Revoked,
+    /// Ended by its person.
+    SignedOut,
+    /// Ended by itself.
+    Expired,
+}
+
+impl State {
+    /// The causes that families in this state ended by, where causes tell it.
+    fn causes(self) -> &'static [EndCause] {
+        match self {
+            Self::Active | Self::Quiet | Self::Ended | Self::Alarm | Self::Expired => &[],
+            Self::Reuse => &[EndCause::Reuse, EndCause::CodeReuse],
+            Self::Revoked => &[
+                EndCause::Admin,
+                EndCause::Client,
+                EndCause::UserDisabled,
+                EndCause::UserRemoved,
+                EndCause::ClientRemoved,
+            ],
+            Self::SignedOut => &[
+                EndCause::SignedOut,
+                EndCause::Person,
+                EndCause::PasswordChanged,
+                EndCause::ConsentWithdrawn,
+            ],
+        }
+    }
 }
 
 /// How a list is sorted. Always with the id as the last word, so that pages don't overlap.
@@ -428,6 +461,10 @@ fn filtered(filter: &Filter, now: Timestamp) -> Boxed<'static> {
     if let Some(ip) = &filter.ip {
         query = query.filter(t::caller_ip.eq(ip.clone()));
     }
+    if let Some(ids) = &filter.ids {
+        let ids: Vec<Vec<u8>> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
+        query = query.filter(t::id.eq_any(ids));
+    }
     let at = now.as_millis();
     let expired = || {
         (t::given_at + t::idle_ms)
@@ -444,6 +481,11 @@ fn filtered(filter: &Filter, now: Timestamp) -> Boxed<'static> {
             .filter(t::given_at.le(now.minus(QUIET).as_millis())),
         Some(State::Ended) => query.filter(t::ended_at.is_not_null().or(expired())),
         Some(State::Alarm) => query.filter(t::alarm_at.is_not_null()),
+        Some(State::Expired) => query.filter(t::ended_at.is_null()).filter(expired()),
+        Some(state @ (State::Reuse | State::Revoked | State::SignedOut)) => {
+            let causes: Vec<&str> = state.causes().iter().map(|cause| cause.name()).collect();
+            query.filter(t::ended_at.is_not_null()).filter(t::end_cause.eq_any(causes))
+        }
         None => query,
     }
 }
@@ -501,6 +543,66 @@ pub fn cursor(family: &Family, sort: Sort) -> Cursor {
 /// How many families `filter` means.
 pub fn count(connection: &mut Connection, filter: &Filter, now: Timestamp) -> Result<i64> {
     Ok(filtered(filter, now).count().get_result(connection)?)
+}
+
+/// Those that raised an alarm since `since`, the latest alarm first.
+pub fn alarms(connection: &mut Connection, since: Timestamp, limit: i64) -> Result<Vec<Family>> {
+    t::table
+        .filter(t::alarm_at.ge(since.as_millis()))
+        .order((t::alarm_at.desc(), t::id.desc()))
+        .limit(limit)
+        .select(columns!())
+        .load::<Row>(connection)?
+        .into_iter()
+        .map(Family::try_from)
+        .collect()
+}
+
+/// How many ended since `since` because a token or a code was used by two holders.
+pub fn count_reuse(connection: &mut Connection, since: Timestamp) -> Result<i64> {
+    let causes: Vec<&str> = State::Reuse.causes().iter().map(|cause| cause.name()).collect();
+    Ok(t::table
+        .filter(t::ended_at.ge(since.as_millis()))
+        .filter(t::end_cause.eq_any(causes))
+        .count()
+        .get_result(connection)?)
+}
+
+/// How many live families each of these people has; those with none are left out.
+pub fn live_of_users(
+    connection: &mut Connection,
+    users: &[UserId],
+    now: Timestamp,
+) -> Result<Vec<(UserId, i64)>> {
+    let ids: Vec<Vec<u8>> = users.iter().map(|id| id.as_bytes().to_vec()).collect();
+    let at = now.as_millis();
+    t::table
+        .filter(t::user_id.eq_any(ids))
+        .filter(t::ended_at.is_null())
+        .filter((t::given_at + t::idle_ms).gt(at))
+        .filter(t::ends_at.is_null().or(t::ends_at.assume_not_null().gt(at)))
+        .group_by(t::user_id)
+        .select((t::user_id, diesel::dsl::count_star()))
+        .load::<(Vec<u8>, i64)>(connection)?
+        .into_iter()
+        .map(|(id, count)| {
+            let id = UserId::from_slice(&id)
+                .ok_or_else(|| StorageError::Corrupt("token family: user id".into()))?;
+            Ok((id, count))
+        })
+        .collect()
+}
+
+/// How many live families each app has; those with none are left out.
+pub fn live_of_clients(connection: &mut Connection, now: Timestamp) -> Result<Vec<(String, i64)>> {
+    let at = now.as_millis();
+    Ok(t::table
+        .filter(t::ended_at.is_null())
+        .filter((t::given_at + t::idle_ms).gt(at))
+        .filter(t::ends_at.is_null().or(t::ends_at.assume_not_null().gt(at)))
+        .group_by(t::client_id)
+        .select((t::client_id, diesel::dsl::count_star()))
+        .load::<(String, i64)>(connection)?)
 }
 
 /// The families with these ids, in no order.

@@ -115,6 +115,60 @@ pub fn find_many(connection: &mut Connection, ids: &[UserId]) -> Result<Vec<Acco
     accounts(u::table.filter(u::id.eq_any(ids)).load::<Row>(connection)?)
 }
 
+/// Which accounts are meant.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only those whose names or address hold this.
+    pub query: Option<String>,
+    /// Only those in this state.
+    pub state: Option<State>,
+}
+
+/// An account's state as lists filter by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// May sign in.
+    Active,
+    /// May not.
+    Disabled,
+    /// Looks after the site.
+    Administrator,
+}
+
+type Boxed<'a> = u::BoxedQuery<'a, super::connection::MultiBackend>;
+
+fn filtered(filter: &Filter) -> Boxed<'static> {
+    let mut rows = u::table.into_boxed();
+    if let Some(query) = &filter.query {
+        rows = rows.filter(u::search_text.like(pattern(query)).escape('\\'));
+    }
+    match filter.state {
+        None => rows,
+        Some(State::Active) => rows.filter(u::disabled_at.is_null()),
+        Some(State::Disabled) => rows.filter(u::disabled_at.is_not_null()),
+        Some(State::Administrator) => rows.filter(u::is_admin.eq(true)),
+    }
+}
+
+/// One page of the accounts that `filter` means, by username, after `after`.
+pub fn page(
+    connection: &mut Connection,
+    filter: &Filter,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Account>> {
+    let mut rows = filtered(filter);
+    if let Some(after) = after {
+        rows = rows.filter(u::username_key.gt(fold(after)));
+    }
+    accounts(rows.order(u::username_key.asc()).limit(limit).load::<Row>(connection)?)
+}
+
+/// How many accounts `filter` means.
+pub fn count_of(connection: &mut Connection, filter: &Filter) -> Result<i64> {
+    Ok(filtered(filter).count().get_result(connection)?)
+}
+
 /// One page of accounts by username, after `after`, those that `query` finds.
 pub fn list(
     connection: &mut Connection,
@@ -122,14 +176,8 @@ pub fn list(
     after: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Account>> {
-    let mut rows = u::table.into_boxed();
-    if let Some(query) = query {
-        rows = rows.filter(u::search_text.like(pattern(query)).escape('\\'));
-    }
-    if let Some(after) = after {
-        rows = rows.filter(u::username_key.gt(fold(after)));
-    }
-    accounts(rows.order(u::username_key.asc()).limit(limit).load::<Row>(connection)?)
+    let filter = Filter { query: query.map(str::to_owned), state: None };
+    page(connection, &filter, after, limit)
 }
 
 /// The ids of the first people that `query` finds, at most `limit`.
@@ -146,11 +194,7 @@ pub fn search(connection: &mut Connection, query: &str, limit: i64) -> Result<Ve
 
 /// How many accounts `query` finds.
 pub fn count(connection: &mut Connection, query: Option<&str>) -> Result<i64> {
-    let mut rows = u::table.into_boxed();
-    if let Some(query) = query {
-        rows = rows.filter(u::search_text.like(pattern(query)).escape('\\'));
-    }
-    Ok(rows.count().get_result(connection)?)
+    count_of(connection, &Filter { query: query.map(str::to_owned), state: None })
 }
 
 /// Whether there is an administrator who may sign in.

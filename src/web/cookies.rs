@@ -16,6 +16,8 @@ pub struct CookieNames {
     pub csrf: String,
     /// A message for the next page.
     pub flash: String,
+    /// A client secret on its way to the page that shows it once.
+    pub secret: String,
     /// Their path.
     pub path: String,
     /// Whether they are for TLS alone.
@@ -40,6 +42,7 @@ impl CookieNames {
             session: name("session"),
             csrf: name("csrf"),
             flash: name("flash"),
+            secret: name("secret"),
             path: if issuer.path().is_empty() { "/".into() } else { issuer.path().to_owned() },
             secure: issuer.is_https(),
         }

@@ -26,6 +26,11 @@ impl Fields {
         Some(Self(fields))
     }
 
+    /// The parameters of a request's address; none where they aren't UTF-8.
+    pub fn of_query(request: &HttpRequest) -> Self {
+        Self::parse(request.query_string().as_bytes()).unwrap_or_default()
+    }
+
     /// The first value under this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())

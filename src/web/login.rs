@@ -18,7 +18,7 @@ use crate::domain::redirect_uri::form_action_source;
 use crate::domain::secret::PlainSecret;
 use crate::protocol::authorize::Checked;
 use crate::protocol::sessions;
-use crate::protocol::sign_in::{self, Begun, Keys};
+use crate::protocol::sign_in::{self, Begun, Keys, Succeeded};
 
 /// The routes of this page.
 pub fn routes(config: &mut ServiceConfig) {
@@ -132,17 +132,23 @@ async fn submit(
 
     if let (Verified::Right { rehashed }, Some(stored)) = (verified, stored) {
         let (keys, act) = (keys.clone(), context.act_as(Actor::User(stored.account.id)));
-        let account = context
+        let succeeded = context
             .state
             .db
             .write(move |connection| {
                 sign_in::succeed(connection, &stored, rehashed.as_deref(), &keys, &act)
             })
             .await?;
-        if let Some(account) = account {
-            browser::sign_in(&http, &context.state, &account, stay, now)?;
-            tracing::info!(user = %account.id, "signed in");
-            return Ok(context.see_other(&wanted.path));
+        match succeeded {
+            Succeeded::In(account) => {
+                browser::sign_in(&http, &context.state, &account, stay, now)?;
+                tracing::info!(user = %account.id, "signed in");
+                return Ok(context.see_other(&wanted.path));
+            }
+            Succeeded::Wait(until) => {
+                return throttled(&context, &wanted, &name, until.as_millis());
+            }
+            Succeeded::Gone => {}
         }
     }
 

@@ -40,6 +40,7 @@ pub enum Plan {
 
 impl Plan {
     /// The URL to hand to libpq. It holds the password.
+    #[cfg(test)]
     pub fn url(&self) -> &SecretString {
         match self {
             Self::Direct { url } | Self::Through { url, .. } => url,

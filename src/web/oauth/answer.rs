@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use serde::Serialize;
 
+use super::errors::SESSION_ENDED;
 use crate::protocol::oauth_error::OAuthError;
 
 /// A good answer.
@@ -14,8 +15,17 @@ pub fn json(body: &impl Serialize) -> HttpResponse {
         .json(body)
 }
 
+/// RFC 6749 section 5.2.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    error: &'static str,
+    error_description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_uri: Option<String>,
+}
+
 /// A refusal, logged here and nowhere else.
-pub fn refusal(endpoint: &'static str, error: &OAuthError) -> HttpResponse {
+pub fn refusal(endpoint: &'static str, error: &OAuthError, issuer: &str) -> HttpResponse {
     let code = error.code.name();
     if error.status() >= 500 && error.status() != 503 {
         tracing::error!(endpoint, code, cause = error.cause, "failed");
@@ -35,10 +45,9 @@ pub fn refusal(endpoint: &'static str, error: &OAuthError) -> HttpResponse {
     if let Some(span) = error.retry_after {
         response.insert_header((header::RETRY_AFTER, span.as_secs().max(1).to_string()));
     }
-    response.json(serde_json::json!({
-        "error": code,
-        "error_description": error.description,
-    }))
+    let uri = error.session_ended.then(|| format!("{issuer}{SESSION_ENDED}"));
+    let body = Refusal { error: code, error_description: &error.description, error_uri: uri };
+    response.json(body)
 }
 
 /// Another method than POST.

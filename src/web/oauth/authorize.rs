@@ -3,10 +3,10 @@
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::domain::consent::must_ask;
 use crate::protocol::authorize::{
     self, Checked, Owner, PageKind, PageRefusal, Parameters, Refused,
 };
+use crate::protocol::solicitor::{self, Answer};
 use crate::storage::consents;
 use crate::web::browser::{self, SignedIn};
 use crate::web::form::{Fields, is_urlencoded};
@@ -39,7 +39,7 @@ pub async fn authorize(
     let (user, client) = (who.account.id, checked.client.id.clone());
     let remembered =
         context.state.db.read(move |connection| consents::find(connection, user, &client)).await?;
-    if must_ask(remembered.as_ref(), &checked.scope, checked.client.metadata.skip_consent) {
+    if solicitor::solicit(&checked, user, remembered.as_ref()) == Answer::Ask {
         let path = format!("{PATH}?{}", http.query_string());
         let sealed = pending::seal(&context.state, &path, context.now);
         return Ok(context.see_other(&format!("/consent?request={sealed}")));

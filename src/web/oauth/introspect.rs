@@ -20,7 +20,7 @@ pub async fn introspect(
     };
     match answered {
         Ok(introspection) => answer::json(&introspection),
-        Err(error) => answer::refusal("introspect", &error),
+        Err(error) => answer::refusal("introspect", &error, state.issuer()),
     }
 }
 

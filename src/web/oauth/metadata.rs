@@ -16,7 +16,7 @@ pub async fn document(state: web::Data<AppState>) -> HttpResponse {
     let mut names: Vec<String> = STANDARD.map(str::to_owned).to_vec();
     match described {
         Ok(list) => names.extend(list.into_iter().map(|scope| scope.name)),
-        Err(error) => return super::answer::refusal("metadata", &error.into()),
+        Err(error) => return super::answer::refusal("metadata", &error.into(), state.issuer()),
     }
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))

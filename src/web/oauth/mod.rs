@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod authorize;
+pub mod errors;
 pub mod introspect;
 pub mod metadata;
 pub mod request;
@@ -33,6 +34,7 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(web::post().to(introspect::introspect))
                 .default_service(web::to(answer::only_post)),
         )
+        .route(errors::SESSION_ENDED, web::get().to(errors::session_ended))
         .service(
             web::resource("/oauth/jwks.json")
                 .wrap(cors(&["GET"]))

@@ -24,7 +24,7 @@ pub async fn revoke(
     };
     match answered {
         Ok(_) => answer::json(&serde_json::json!({})),
-        Err(error) => answer::refusal("revoke", &error),
+        Err(error) => answer::refusal("revoke", &error, state.issuer()),
     }
 }
 

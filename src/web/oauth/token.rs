@@ -51,7 +51,7 @@ pub async fn token(
     };
     match answered {
         Ok(answer) => answer::json(&answer),
-        Err(error) => answer::refusal("token", &error),
+        Err(error) => answer::refusal("token", &error, state.issuer()),
     }
 }
 

@@ -152,20 +152,20 @@ pub struct AdminSessionsView {
 impl AdminSessionsView {
     /// The columns; "-created" is how the list is sorted by itself.
     pub const COLUMNS: [Column; 8] = [
-        Column::sorted("Person", "user"),
-        Column::sorted("App", "client"),
+        Column::plain("Person"),
+        Column::plain("App"),
         Column::plain("Device"),
         Column::plain("IP address"),
         Column::sorted("Signed in", "created").extra(),
         Column::sorted("Last refreshed", "rotated"),
-        Column::sorted("Generation", "generation").extra().end(),
+        Column::plain("Generation").extra().end(),
         Column::plain("State"),
     ];
 
     /// The values and words of the `state` parameter.
     pub const STATES: [(&'static str, &'static str); 7] = [
         ("", "All states"),
-        ("active", "Active"),
+        ("active", "Active or quiet"),
         ("quiet", "Quiet"),
         ("reuse", "Token reuse"),
         ("revoked", "Revoked"),
@@ -359,7 +359,7 @@ pub struct UserRow {
     pub role: &'static str,
     /// "3".
     pub sessions: String,
-    /// When last seen: [`When::stamp`].
+    /// When last signed in: [`When::stamp`].
     pub seen: Option<When>,
     /// May sign in, or not.
     pub badge: Badge,
@@ -375,8 +375,6 @@ pub struct AdminUsersView {
     pub q: String,
     /// The states to choose from: [`AdminUsersView::states`].
     pub states: Vec<Choice>,
-    /// The sort parameter as it came, or nothing.
-    pub sort: String,
     /// Whether any filter is on.
     pub filtered: bool,
     /// The words above the table.
@@ -397,10 +395,10 @@ impl AdminUsersView {
 
     /// The columns.
     pub const COLUMNS: [Column; 5] = [
-        Column::sorted("Person", "name"),
+        Column::plain("Person"),
         Column::plain("Role"),
         Column::plain("Sessions").end(),
-        Column::sorted("Last seen", "seen"),
+        Column::plain("Last signed in"),
         Column::plain("State"),
     ];
 
@@ -534,7 +532,7 @@ impl ConfirmView {
             lead: "This can’t be undone.".to_owned(),
             points: vec![
                 format!("{} end at once.", words_count(sessions)),
-                format!("The client ID {id} can’t be used again."),
+                format!("The client ID {id} stops working."),
             ],
             action: format!("{client}/remove"),
             button: format!("Remove {name}"),
@@ -615,24 +613,13 @@ pub struct AdminClientsView {
 impl AdminClientsView {
     /// The columns.
     pub const COLUMNS: [Column; 6] = [
-        Column::sorted("App", "name"),
+        Column::plain("App"),
         Column::plain("Client ID"),
         Column::plain("Type"),
         Column::plain("Goes back to"),
         Column::plain("Access tokens"),
         Column::plain("Sessions").end(),
     ];
-}
-
-/// The lifetimes of one app, as typed.
-#[derive(Clone, Debug)]
-pub struct Lifetimes {
-    /// The access token's, in minutes.
-    pub at_ttl: String,
-    /// A session's without use, in days.
-    pub idle: String,
-    /// A session's in all, in days.
-    pub absolute: String,
 }
 
 /// `GET /admin/clients/new`, `POST /admin/clients`; `GET, POST /admin/clients/{id}`
@@ -649,8 +636,6 @@ pub struct AdminClientFormView {
     pub name: String,
     /// The client ID.
     pub client_id: String,
-    /// The home page.
-    pub client_uri: String,
     /// Whether it keeps a secret.
     pub confidential: bool,
     /// How a confidential one says who it is: [`AdminClientFormView::auth_methods`].
@@ -673,12 +658,12 @@ pub struct AdminClientFormView {
     pub introspect: bool,
     /// Whether its access tokens are JWTs rather than opaque.
     pub jwt: bool,
-    /// Its lifetimes, where they can be set for one app.
-    pub lifetimes: Option<Lifetimes>,
     /// Whether its rotation is strict rather than resumable.
     pub strict: bool,
-    /// The retry window, in seconds.
+    /// The retry window, in seconds; nothing for the server's own.
     pub retry_window: String,
+    /// The server's own retry window: "30 seconds".
+    pub usual_window: String,
     /// What is to be put right, by [`Faults::CLIENT`].
     pub faults: Faults,
 }
@@ -692,7 +677,6 @@ impl AdminClientFormView {
             sessions: String::new(),
             name: String::new(),
             client_id: String::new(),
-            client_uri: String::new(),
             confidential: false,
             auth_methods: Self::auth_methods("client_secret_basic"),
             redirect_uris: String::new(),
@@ -704,9 +688,9 @@ impl AdminClientFormView {
             audience: String::new(),
             introspect: false,
             jwt: true,
-            lifetimes: None,
             strict: false,
-            retry_window: "30".to_owned(),
+            retry_window: String::new(),
+            usual_window: "30 seconds".to_owned(),
             faults: Faults::new(Faults::CLIENT),
         }
     }

@@ -303,11 +303,6 @@ fn client_view(fill: Fill) -> AdminClientFormView {
         client_id: fill.text("meadow-notes"),
         redirect_uris: fill.text("https://app.meadow.example/callback\nhttp://127.0.0.1/callback"),
         confidential: true,
-        lifetimes: Some(Lifetimes {
-            at_ttl: "10".into(),
-            idle: "30".into(),
-            absolute: "365".into(),
-        }),
         ..AdminClientFormView::new(page(fill, Nav::AdminClients))
     }
 }
@@ -500,7 +495,6 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             page: page(fill, Nav::AdminUsers),
             q: fill.text(""),
             states: AdminUsersView::states("admin"),
-            sort: "-seen".into(),
             filtered: true,
             caption: Caption { count: "15,230 people".into(), rest: "last seen first, times in UTC".into() },
             heads: heads(&AdminUsersView::COLUMNS, "-seen", "/admin/users", &[]),
@@ -510,7 +504,7 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             ],
             pager: Pager { shown: "1 to 2 of 15,230".into(), first: None, next: Some("/admin/users?after=2".into()) },
         };
-        "admin-users-empty": AdminUsersView { page: page(fill, Nav::AdminUsers), q: fill.text("zed"), states: AdminUsersView::states(""), sort: String::new(), filtered: true, caption: Caption { count: "0 people".into(), rest: String::new() }, heads: Vec::new(), rows: Vec::new(), pager: Pager::default() };
+        "admin-users-empty": AdminUsersView { page: page(fill, Nav::AdminUsers), q: fill.text("zed"), states: AdminUsersView::states(""), filtered: true, caption: Caption { count: "0 people".into(), rest: String::new() }, heads: Vec::new(), rows: Vec::new(), pager: Pager::default() };
     }
     let user = AdminUserView {
         page: page(fill, Nav::AdminUsers),

@@ -1,0 +1,141 @@
+//! `/account/apps`: what a person allowed, and how they take it back.
+
+use std::collections::HashMap;
+
+use actix_web::{HttpResponse, web};
+
+use crate::domain::client::{Client, ClientId};
+use crate::domain::scope::{Risk as DomainRisk, Scope, ScopeDescription};
+use crate::domain::time::Timestamp;
+use crate::protocol::sessions;
+use crate::storage::families::{self, Filter, Sort};
+use crate::storage::{clients, consents, scopes};
+use crate::web::browser::SignedIn;
+use crate::web::form::SubmittedForm;
+use crate::web::names::Names;
+use crate::web::page::{Context, PageError};
+use crate::web::views::{
+    AccountAppsView, AppFace, AppThing, Nav, Risk, ScopeInfo, ScopeWords, Tick, Tone, When, count,
+    scope_lines, words,
+};
+
+/// Sessions that are looked at for when an app was last used.
+const LOOKED_AT: i64 = 500;
+
+/// The page.
+pub async fn show(context: Context, who: SignedIn) -> Result<HttpResponse, PageError> {
+    let (user, now) = (who.account.id, context.now);
+    let (allowed, all, described, used) = context
+        .state
+        .db
+        .read(move |connection| {
+            let allowed = consents::of_user(connection, user)?;
+            let theirs = Filter { users: Some(vec![user]), ..Filter::default() };
+            let families =
+                families::list(connection, &theirs, Sort::LastUsedFirst, None, LOOKED_AT, now)?;
+            let mut used: HashMap<String, (Timestamp, bool)> = HashMap::new();
+            for family in &families {
+                let own = used
+                    .entry(family.client_id.to_string())
+                    .or_insert((family.chain.given_at, false));
+                own.1 |= family.is_live(now);
+            }
+            let all = clients::list(connection)?;
+            Ok((allowed, all, scopes::list(connection)?, used))
+        })
+        .await?;
+
+    let ms = now.as_millis();
+    let words = ScopeWords {
+        site: context.state.settings.site_name.clone(),
+        email: Some(who.account.email.clone()),
+        idle: words::span(context.state.settings.tokens.refresh_idle.as_secs()),
+    };
+    let by_id: HashMap<&str, &Client> =
+        all.iter().map(|client| (client.id.as_str(), client)).collect();
+    let apps = allowed
+        .iter()
+        .filter_map(|(id, consent)| {
+            let client = by_id.get(id.as_str())?;
+            Some(AppThing {
+                client_id: id.to_string(),
+                face: AppFace::new(&client.metadata.name),
+                host: hosts(client),
+                used: used.get(id.as_str()).map(|(at, _)| When::on(ms, at.as_millis())),
+                ticks: ticks(&consent.scope, &described, &words),
+            })
+        })
+        .collect();
+    // Those that need no consent and are in use.
+    let organisation = all
+        .iter()
+        .filter(|client| client.metadata.skip_consent)
+        .filter(|client| used.get(client.id.as_str()).is_some_and(|(_, live)| *live))
+        .filter(|client| !allowed.iter().any(|(id, _)| *id == client.id))
+        .map(|client| client.metadata.name.clone())
+        .collect();
+    let page = context.page_for(Nav::AccountApps, &who);
+    context.send(&AccountAppsView { page, apps, organisation })
+}
+
+/// Where an app lives: the host of its first redirect URI, or its scheme.
+fn hosts(client: &Client) -> String {
+    client
+        .metadata
+        .redirect_uris
+        .first()
+        .and_then(|uri| url::Url::parse(uri).ok())
+        .map(|uri| uri.host_str().map_or_else(|| uri.scheme().to_owned(), str::to_owned))
+        .unwrap_or_default()
+}
+
+fn ticks(scope: &Scope, described: &[ScopeDescription], words: &ScopeWords) -> Vec<Tick> {
+    let asked: Vec<ScopeInfo<'_>> = scope
+        .iter()
+        .map(|name| {
+            let known = described.iter().find(|known| known.name == name);
+            ScopeInfo {
+                name,
+                description: known.map(|known| known.description.as_str()),
+                risk: known.map(|known| match known.risk {
+                    DomainRisk::Read => Risk::Read,
+                    DomainRisk::Write => Risk::Write,
+                }),
+            }
+        })
+        .collect();
+    scope_lines(&asked, words).iter().map(Tick::of).collect()
+}
+
+/// `POST /account/apps/{client_id}/remove`
+pub async fn remove(
+    context: Context,
+    who: SignedIn,
+    path: web::Path<String>,
+    _form: SubmittedForm,
+) -> Result<HttpResponse, PageError> {
+    let client = ClientId::parse(&path).map_err(|_| PageError::NotFound)?;
+    let user = who.account.id;
+    let act = context.act(&who);
+    let (name, ended) = context
+        .state
+        .db
+        .write(move |connection| {
+            if consents::find(connection, user, &client)?.is_none() {
+                return Ok(None);
+            }
+            let names = Names::load(connection, Vec::new(), vec![client.clone()])?;
+            let ended = sessions::remove_app(connection, user, &client, &act)?;
+            Ok(Some((names.app(client.as_str()), ended)))
+        })
+        .await?
+        .ok_or(PageError::NotFound)?;
+    let text = match ended {
+        0 => format!("{name} may no longer use your account."),
+        some => format!(
+            "{name} may no longer use your account. {} ended.",
+            count(some as u64, "session", "sessions")
+        ),
+    };
+    Ok(context.done("/account/apps", Tone::Good, &text))
+}

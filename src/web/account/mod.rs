@@ -1,0 +1,21 @@
+//! A person's own pages: overview, sessions, connected apps and security.
+
+mod apps;
+mod overview;
+mod security;
+mod sessions;
+
+use actix_web::web::{ServiceConfig, get, post};
+
+/// The routes, below the issuer's path.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/account", get().to(overview::show))
+        .route("/account/sessions", get().to(sessions::show))
+        .route("/account/sessions/end-others", post().to(sessions::end_others))
+        .route("/account/sessions/{id}/end", post().to(sessions::end))
+        .route("/account/apps", get().to(apps::show))
+        .route("/account/apps/{client_id}/remove", post().to(apps::remove))
+        .route("/account/security", get().to(security::show))
+        .route("/account/security/password", post().to(security::change_password));
+}
