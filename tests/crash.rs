@@ -166,13 +166,9 @@ on_both_databases! {
             count.to_string()
         );
         assert_eq!(server.database.sql("SELECT count(*) FROM token_families"), count.to_string());
-        assert_eq!(
-            server.database.sql(
-                "SELECT count(*) FROM audit_events WHERE action LIKE 'session.%'"
-            ),
-            "0",
-            "no alarm, no end"
-        );
+        // No alarm, no end.
+        let actions = "SELECT DISTINCT action FROM audit_events WHERE action LIKE 'session.%'";
+        assert_eq!(server.database.sql(actions), "session.started");
         if server.database.kind == Kind::Sqlite {
             assert_eq!(server.database.sql("PRAGMA integrity_check"), "ok");
         }
