@@ -10,6 +10,7 @@
 mod support;
 
 mod architecture;
+mod browser_sessions;
 mod commands;
 mod crash;
 mod harness;
