@@ -44,20 +44,25 @@ impl LocalServer {
     /// With more settings: `&[("tokens.access_token_seconds", "60")]`.
     pub async fn start_with(database: TestDatabase, settings: &[(&str, &str)]) -> LocalServer {
         let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        node(Arc::new(database), settings, Clock::standing(), None).await
+        node(Arc::new(database), settings, Clock::standing(), None, |_| {}).await
     }
 
     /// A second node of the same installation: its own port, the same database, key file,
     /// issuer and clock.
     pub async fn another_node(&self) -> LocalServer {
+        self.another_node_with(|_| {}).await
+    }
+
+    /// The same with other settings, also such as no file could set.
+    pub async fn another_node_with(&self, change: impl FnOnce(&mut Settings)) -> LocalServer {
         let settings = self.settings.clone();
         let issuer = Some(self.issuer.clone());
-        node(Arc::clone(&self.database), settings, self.clock.clone(), issuer).await
+        node(Arc::clone(&self.database), settings, self.clock.clone(), issuer, change).await
     }
 
     /// A client that knows nothing of this server yet.
     pub fn http(&self) -> Http {
-        Http::new(&self.origin)
+        Http::new(&self.origin).with_origin(&self.issuer)
     }
 
     /// Moves its clock on.
@@ -99,11 +104,13 @@ async fn node(
     more: Vec<(String, String)>,
     clock: Clock,
     issuer: Option<String>,
+    change: impl FnOnce(&mut Settings),
 ) -> LocalServer {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
     let issuer = issuer.unwrap_or_else(|| origin.clone());
-    let settings = settings(&database, &issuer, &more);
+    let mut settings = settings(&database, &issuer, &more);
+    change(&mut settings);
 
     let (ready, started) = tokio::sync::oneshot::channel();
     let own_clock = clock.clone();

@@ -509,7 +509,12 @@ impl Device {
 
     /// Asks about a token.
     pub async fn introspect(&self, token: &str) -> Value {
-        self.post("/oauth/introspect", &[("token", token)]).await.expect(200).json()
+        self.introspect_answer(token).await.expect(200).json()
+    }
+
+    /// The same; the whole answer.
+    pub async fn introspect_answer(&self, token: &str) -> Answer {
+        self.post("/oauth/introspect", &[("token", token)]).await
     }
 }
 
