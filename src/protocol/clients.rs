@@ -79,11 +79,12 @@ pub fn rotate_secret(
 
 /// Removes a client, what people allowed it, and its sessions. Whether it was there.
 pub fn remove(connection: &mut Connection, id: &ClientId, act: &Act) -> Result<bool> {
+    let removed = clients::remove(connection, id)?;
+    // Codes before sessions: an exchange that is under way is waited for, and its session seen.
+    authorization_codes::forget_client(connection, id)?;
     let filter = Filter { client: Some(id.clone()), ..Filter::default() };
     sessions::end_families(connection, &filter, EndCause::ClientRemoved, None, act)?;
     consents::forget_client(connection, id)?;
-    authorization_codes::forget_client(connection, id)?;
-    let removed = clients::remove(connection, id)?;
     if removed {
         record(connection, "client.removed", id, None, act)?;
     }

@@ -112,6 +112,15 @@ pub fn consume(
     Ok(rows == 1)
 }
 
+/// Forgets the unused codes of a browser that signs out.
+pub fn forget_browser(connection: &mut Connection, browser: BrowserSessionId) -> Result<()> {
+    let unused = a::table
+        .filter(a::browser_session_id.eq(browser.as_bytes().as_slice()))
+        .filter(a::used_at.is_null());
+    diesel::delete(unused).execute(connection)?;
+    Ok(())
+}
+
 /// Forgets the unused codes of a person, whose sessions all end.
 pub fn forget_user(connection: &mut Connection, user: UserId) -> Result<()> {
     diesel::delete(

@@ -247,7 +247,11 @@ fn reuse(
 
 fn note_late(connection: &mut Connection, command: &RotateCommand, family: &Family) -> Result<()> {
     connection.transaction::<_, StorageError, _>(|connection| {
-        note(connection, command, family, Kind::Late, family.chain.generation)
+        // Not over an entry that somebody else writes at this moment.
+        if families::hold(connection, family.id, family.row_version)? {
+            note(connection, command, family, Kind::Late, family.chain.generation)?;
+        }
+        Ok(())
     })
 }
 
