@@ -610,7 +610,7 @@ on_both_databases! {
         let (server, world) = begin(database).await;
         let first = world.tokens(&world.public).await;
         let device = Arc::new(world.device(&world.public));
-        let answers = at_once(&[device.clone()], &first.refresh, 200).await;
+        let answers = at_once(std::slice::from_ref(&device), &first.refresh, 200).await;
         assert_all_same(&answers);
         assert_eq!(server.sql("SELECT generation FROM token_families"), "2");
         device.refresh(&answers[0].refresh).await.tokens();
