@@ -299,7 +299,8 @@ on_both_databases! {
         let at_port = Request::of(&terminal).with("redirect_uri", "http://127.0.0.1:51234/callback");
         for (request, source) in [
             (Request::of(&world.public), "https://app.example"),
-            (at_port, "http://127.0.0.1:51234"),
+            // An app on this machine sends its browser on from port to port.
+            (at_port, "http:"),
             (Request::of(&phone), "com.example.phone:"),
         ] {
             let browser = world.browser();
