@@ -423,7 +423,7 @@ on_both_databases! {
         assert_eq!(value_of("#password").await, "");
         browser.wait_for_text("to continue to Hops & Hedges").await;
         // Each page says how it differs from the one before, so that none is taken for it.
-        for told in ["3 tries", "2 tries", "1 try", "Too many tries."] {
+        for told in ["have 3 tries left", "have 2 tries left", "have 1 try left", "Too many tries."] {
             sign_in_with(&browser, &ADA, "not the password").await;
             browser.wait_for_text(told).await;
         }
