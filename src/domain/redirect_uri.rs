@@ -13,6 +13,11 @@ pub fn check(uri: &str) -> Result<(), String> {
     if uri.len() > MAX_BYTES {
         return Err(format!("the redirect URI is longer than {MAX_BYTES} bytes"));
     }
+    if !uri.is_ascii() {
+        return Err(format!(
+            "\"{uri}\" has letters beyond ASCII; write the host in punycode and percent-encode the rest"
+        ));
+    }
     let parsed = Url::parse(uri).map_err(|_| {
         format!("\"{uri}\" is not an absolute URI; write it like https://app.example/callback")
     })?;
@@ -120,6 +125,7 @@ mod tests {
             "myapp://callback",
             "https://user@app.example/",
             "https://app.example/a b",
+            "https://app.example/größe",
         ] {
             assert!(check(bad).is_err(), "{bad}");
         }

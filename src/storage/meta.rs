@@ -12,17 +12,27 @@ pub fn get(connection: &mut Connection, name: &str) -> Result<Option<String>> {
     Ok(m::table.filter(m::name.eq(name)).select(m::value).first(connection).optional()?)
 }
 
-/// Puts a value under this name.
+/// Puts a value under this name. Of several nodes that do it at once the last one counts.
 pub fn put(connection: &mut Connection, name: &str, value: &str) -> Result<()> {
-    let rows = diesel::update(m::table.filter(m::name.eq(name)))
-        .set(m::value.eq(value))
-        .execute(connection)?;
-    if rows == 0 {
+    let update = |connection: &mut Connection| {
+        diesel::update(m::table.filter(m::name.eq(name)))
+            .set(m::value.eq(value))
+            .execute(connection)
+    };
+    if update(connection)? == 1 {
+        return Ok(());
+    }
+    let inserted = connection.transaction::<_, StorageError, _>(|connection| {
         diesel::insert_into(m::table)
             .values((m::name.eq(name), m::value.eq(value)))
             .execute(connection)?;
+        Ok(())
+    });
+    match inserted {
+        // Another node put one there since.
+        Err(StorageError::Duplicate) => update(connection).map(|_| ()).map_err(Into::into),
+        other => other,
     }
-    Ok(())
 }
 
 /// Removes what stands under this name. Whether there was something.

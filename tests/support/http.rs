@@ -16,6 +16,7 @@ pub struct Http {
     client: reqwest::Client,
     cookies: Mutex<BTreeMap<String, String>>,
     headers: HeaderMap,
+    origin: String,
 }
 
 impl Http {
@@ -26,8 +27,10 @@ impl Http {
             .no_proxy()
             .build()
             .unwrap();
+        let base = Url::parse(origin).unwrap();
         Http {
-            base: Url::parse(origin).unwrap(),
+            origin: base.origin().ascii_serialization(),
+            base,
             client,
             cookies: Mutex::default(),
             headers: HeaderMap::new(),
@@ -37,6 +40,12 @@ impl Http {
     /// Sends a header with every request.
     pub fn with_header(mut self, name: &'static str, value: &str) -> Http {
         self.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        self
+    }
+
+    /// A browser that sees the server at this origin, by way of a proxy.
+    pub fn with_origin(mut self, issuer: &str) -> Http {
+        self.origin = Url::parse(issuer).unwrap().origin().ascii_serialization();
         self
     }
 
@@ -124,12 +133,11 @@ impl Http {
         let mut all = form.fields.clone();
         all.retain(|(name, _)| !fields.iter().any(|(given, _)| given == name));
         all.extend(fields.iter().map(|(name, value)| (name.to_string(), value.to_string())));
-        let origin = self.base.origin().ascii_serialization();
         let request = if form.method == Method::GET {
             self.request(Method::GET, &form.action).query_pairs(&all)
         } else {
             self.request(Method::POST, &form.action)
-                .header("origin", origin)
+                .header("origin", &self.origin)
                 .header("sec-fetch-site", "same-origin")
                 .form(&all)
         };

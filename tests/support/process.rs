@@ -59,6 +59,14 @@ impl Installation {
         format!("http://localhost:{}", self.port)
     }
 
+    /// The path that the issuer's routes are mounted under: "" or "/id".
+    pub fn base_path(&self) -> String {
+        let issuer = self.environment.iter().find(|(name, _)| name == "PERENNIAL_ISSUER");
+        let path =
+            issuer.and_then(|(_, issuer)| Some(url::Url::parse(issuer).ok()?.path().to_owned()));
+        path.unwrap_or_default().trim_end_matches('/').to_owned()
+    }
+
     /// Runs a command to its end.
     pub fn run<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Output {
         self.run_with_input(arguments, "")
@@ -197,7 +205,8 @@ impl Server {
     /// Polls `/readyz` until it answers 200.
     pub async fn wait_until_ready(&mut self) {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().unwrap();
-        let url = format!("http://127.0.0.1:{}/readyz", self.installation.port);
+        let (port, base) = (self.installation.port, self.installation.base_path());
+        let url = format!("http://127.0.0.1:{port}{base}/readyz");
         let start = Instant::now();
         let mut pause = Duration::from_millis(5);
         loop {
@@ -213,6 +222,11 @@ impl Server {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(200));
         }
+    }
+
+    /// Whether the process is still there.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// SIGKILL: no goodbye, no flush.
