@@ -422,10 +422,11 @@ on_both_databases! {
         assert_eq!(value_of("#username").await, "ada");
         assert_eq!(value_of("#password").await, "");
         browser.wait_for_text("to continue to Hops & Hedges").await;
-        for _ in 0..4 {
+        // Each page says how it differs from the one before, so that none is taken for it.
+        for told in ["have 3 tries left", "have 2 tries left", "have 1 try left", "Too many tries."] {
             sign_in_with(&browser, &ADA, "not the password").await;
+            browser.wait_for_text(told).await;
         }
-        browser.wait_for_text("Too many tries.").await;
         let statuses = browser.console().await;
         assert!(statuses.iter().all(|line| line.contains("(Unprocessable") || line.contains("429")),
             "{statuses:#?}");
@@ -496,6 +497,7 @@ on_both_databases! {
             browser.goto(&app.start_url(&server, scope, "s")).await.unwrap();
             if browser.current_url().await.unwrap().path() == "/login" {
                 sign_in(browser, &ADA).await;
+                browser.wait_for_address(|url| url.path() != "/login").await;
             }
             if browser.current_url().await.unwrap().path() == "/consent" {
                 browser.click_text("Allow").await;

@@ -163,7 +163,10 @@ async fn submit(
     if let Some(until) = failed.wait {
         return throttled(&context, &wanted, &name, until.as_millis());
     }
-    let tries = (failed.left <= 3).then(|| words::count(u64::from(failed.left), "try", "tries"));
+    let tries = (failed.left <= 3).then(|| {
+        let left = words::count(u64::from(failed.left), "try", "tries");
+        format!("You have {left} left before a short wait.")
+    });
     let state = LoginState::Wrong { tries };
     send(&context, &wanted, StatusCode::UNPROCESSABLE_ENTITY, &name, stay, state)
 }
