@@ -16,4 +16,5 @@ mod crash;
 mod harness;
 mod introspect;
 mod migrations;
+mod operations;
 mod storage;
