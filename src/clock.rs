@@ -14,6 +14,8 @@ pub struct Clock {
     correction: Arc<AtomicI64>,
     /// What a test moved it by, in milliseconds.
     travelled: Arc<AtomicI64>,
+    /// Where it stands still, but for travels.
+    stands_at: Option<i64>,
 }
 
 impl Clock {
@@ -22,11 +24,18 @@ impl Clock {
         Self::default()
     }
 
+    /// A clock that stands still and moves by [`Clock::travel`] alone, for tests whose outcome
+    /// must not depend on how long they take.
+    pub fn standing() -> Self {
+        Self { stands_at: Some(machine_millis()), ..Self::default() }
+    }
+
     /// The time.
     pub fn now(&self) -> Timestamp {
-        let added =
-            self.correction.load(Ordering::Relaxed) + self.travelled.load(Ordering::Relaxed);
-        Timestamp::from_millis(machine_millis().saturating_add(added))
+        let base = self.stands_at.unwrap_or_else(|| {
+            machine_millis().saturating_add(self.correction.load(Ordering::Relaxed))
+        });
+        Timestamp::from_millis(base.saturating_add(self.travelled.load(Ordering::Relaxed)))
     }
 
     /// Goes by another clock, which showed `theirs` just now. Returns how far they are apart.

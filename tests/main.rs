@@ -9,12 +9,22 @@
 
 mod support;
 
+mod account_pages;
+mod admin_pages;
 mod architecture;
+mod authorize;
+mod bad_input;
+mod browser;
 mod browser_sessions;
+mod clients;
+mod code_grant;
 mod commands;
 mod crash;
 mod harness;
 mod introspect;
+mod metadata;
 mod migrations;
 mod operations;
+mod revoke;
+mod rotation;
 mod storage;

@@ -23,7 +23,7 @@ pub fn must_ask(
     skip_consent: bool,
     identity_assured: bool,
 ) -> bool {
-    if skip_consent {
+    if skip_consent && identity_assured {
         return false;
     }
     !identity_assured || remembered.is_none_or(|consent| !requested.is_subset_of(&consent.scope))
@@ -43,7 +43,8 @@ mod tests {
         assert!(!ask("email openid"));
         assert!(ask("openid profile"));
         assert!(must_ask(None, &Scope::empty(), false, true));
-        assert!(!must_ask(None, &Scope::empty(), true, false));
+        assert!(!must_ask(None, &Scope::empty(), true, true));
+        assert!(must_ask(None, &Scope::empty(), true, false));
         assert!(must_ask(Some(&consent), &consent.scope, false, false), "somebody else's program");
     }
 }

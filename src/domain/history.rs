@@ -9,8 +9,8 @@ use super::token_family::EndCause;
 
 /// How many entries a timeline keeps.
 pub const MAX_ENTRIES: usize = 24;
-/// How many different callers a timeline names.
-pub const MAX_CALLERS: usize = 8;
+/// How many different callers a timeline names: each entry may have its own.
+pub const MAX_CALLERS: usize = MAX_ENTRIES + 1;
 
 /// The timeline of one family, oldest entry first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,17 +136,31 @@ impl History {
         }
     }
 
-    /// The caller's index; the last place is shared by all that come after the list is full.
+    /// Forgets callers that no entry points at, so that those that one does stay as they are.
+    fn drop_unseen_callers(&mut self) {
+        let mut places: Vec<Option<usize>> = Vec::new();
+        let mut kept = Vec::new();
+        for (index, caller) in self.callers.drain(..).enumerate() {
+            let seen = self.entries.iter().any(|entry| entry.caller == Some(index));
+            places.push(seen.then_some(kept.len()));
+            if seen {
+                kept.push(caller);
+            }
+        }
+        self.callers = kept;
+        for entry in &mut self.entries {
+            entry.caller = entry.caller.and_then(|old| places.get(old).copied().flatten());
+        }
+    }
+
+    /// The caller's index.
     fn place(&mut self, caller: &Caller) -> usize {
         let seen = SeenCaller { ip: caller.ip.clone(), agent: caller.agent.clone() };
         if let Some(index) = self.callers.iter().position(|own| *own == seen) {
             return index;
         }
-        if self.callers.len() < MAX_CALLERS {
-            self.callers.push(seen);
-        } else if let Some(last) = self.callers.last_mut() {
-            *last = seen;
-        }
+        self.drop_unseen_callers();
+        self.callers.push(seen);
         self.callers.len().saturating_sub(1)
     }
 
@@ -179,7 +193,11 @@ mod tests {
             history.note(Timestamp::from_millis(1), Kind::NewCaller, n, None, Some(&who));
         }
         assert_eq!(history.entries.len(), MAX_ENTRIES);
-        assert_eq!(history.callers.len(), MAX_CALLERS);
+        assert!(history.callers.len() <= MAX_CALLERS);
+        let last = history.entries.last().and_then(|entry| entry.caller).unwrap();
+        assert_eq!(history.callers[last].ip, "192.0.2.199", "each entry keeps its own caller");
+        let first = history.entries[0].caller.unwrap();
+        assert_eq!(history.callers[first].ip, "192.0.2.0");
         assert_eq!(history.entries[0].kind, Kind::SignedIn);
         assert_eq!(History::from_json(&history.to_json()), history);
     }

@@ -13,6 +13,11 @@ pub fn check(uri: &str) -> Result<(), String> {
     if uri.len() > MAX_BYTES {
         return Err(format!("the redirect URI is longer than {MAX_BYTES} bytes"));
     }
+    if !uri.is_ascii() {
+        return Err(format!(
+            "\"{uri}\" has letters beyond ASCII; write the host in punycode and percent-encode the rest"
+        ));
+    }
     let parsed = Url::parse(uri).map_err(|_| {
         format!("\"{uri}\" is not an absolute URI; write it like https://app.example/callback")
     })?;
@@ -83,13 +88,15 @@ fn loopback_without_port(uri: &str) -> Option<(&str, &str)> {
     matches!(host, "127.0.0.1" | "[::1]" | "localhost").then_some((host, tail))
 }
 
-/// What a page's `form-action` must allow for a redirect to this URI: its origin, or its
-/// scheme where it has none.
+/// What a page's `form-action` must allow, beside `https:`, for a redirect to this URI and for
+/// the app's own redirects after it: its origin where it is https, else its scheme. An http URI is
+/// one of this machine, whose apps send browsers on from port to port; and no source can name
+/// `[::1]`.
 pub fn form_action_source(uri: &str) -> Option<String> {
     let parsed = Url::parse(uri).ok()?;
-    match parsed.origin() {
-        url::Origin::Tuple(..) => Some(parsed.origin().ascii_serialization()),
-        url::Origin::Opaque(_) => Some(format!("{}:", parsed.scheme())),
+    match parsed.scheme() {
+        "https" => Some(parsed.origin().ascii_serialization()),
+        scheme => Some(format!("{scheme}:")),
     }
 }
 
@@ -118,8 +125,21 @@ mod tests {
             "myapp://callback",
             "https://user@app.example/",
             "https://app.example/a b",
+            "https://app.example/größe",
         ] {
             assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn forms_may_lead_to_the_app_and_on() {
+        for (uri, source) in [
+            ("https://app.example/callback", Some("https://app.example")),
+            ("http://[::1]:9000/", Some("http:")),
+            ("com.example.app:/callback", Some("com.example.app:")),
+            ("/callback", None),
+        ] {
+            assert_eq!(form_action_source(uri).as_deref(), source, "{uri}");
         }
     }
 

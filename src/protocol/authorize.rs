@@ -306,6 +306,9 @@ fn steps(
     {
         scope = scope.without(&offline);
     }
+    if scope.is_empty() {
+        return Err((Code::InvalidScope, "nothing of the scope may be asked for by this client"));
+    }
     Ok(Checked {
         redirect_uri: redirect_uri.to_owned(),
         redirect_uri_was_sent,

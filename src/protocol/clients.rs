@@ -7,7 +7,7 @@ use crate::domain::client::{Client, ClientId, ClientMetadata};
 use crate::domain::secret::PlainSecret;
 use crate::domain::token_family::EndCause;
 use crate::storage::families::Filter;
-use crate::storage::{Connection, Result, clients, consents};
+use crate::storage::{Connection, Result, authorization_codes, clients, consents};
 
 /// What each client secret starts with.
 pub const SECRET_PREFIX: &str = "pcs_";
@@ -79,10 +79,12 @@ pub fn rotate_secret(
 
 /// Removes a client, what people allowed it, and its sessions. Whether it was there.
 pub fn remove(connection: &mut Connection, id: &ClientId, act: &Act) -> Result<bool> {
+    let removed = clients::remove(connection, id)?;
+    // Codes before sessions: an exchange that is under way is waited for, and its session seen.
+    authorization_codes::forget_client(connection, id)?;
     let filter = Filter { client: Some(id.clone()), ..Filter::default() };
     sessions::end_families(connection, &filter, EndCause::ClientRemoved, None, act)?;
     consents::forget_client(connection, id)?;
-    let removed = clients::remove(connection, id)?;
     if removed {
         record(connection, "client.removed", id, None, act)?;
     }

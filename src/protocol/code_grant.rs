@@ -143,6 +143,16 @@ fn replayed(
         Replay::Doubled => Ok(OAuthError::invalid_grant(description).because("a doubled request")),
         Replay::Reuse => {
             let ended = sessions::end_family(connection, family, EndCause::CodeReuse, None, act)?;
+            if ended && let Some(family) = families::find(connection, family)? {
+                act.record(
+                    connection,
+                    "session.code_reuse",
+                    Some(("session", family.id.to_string())),
+                    Some(family.user_id),
+                    Some(family.client_id.to_string()),
+                    None,
+                )?;
+            }
             let cause =
                 if ended { "a code was used twice; its session was ended" } else { description };
             Ok(OAuthError::invalid_grant(description).because(cause))
@@ -172,27 +182,25 @@ fn issue(
     caller: &Caller,
     act: &Act,
 ) -> Result<std::result::Result<TokenAnswer, OAuthError>> {
-    let mut family: Option<Family> = None;
+    let mut begun: Result<Option<Family>> = Ok(None);
     let mut begin = || -> std::result::Result<(), OAuthError> {
-        let new = new_family(server, client, code, caller, act);
-        // One statement decides who used it.
-        if !authorization_codes::consume(connection, code.hash, new.id, verifier, act.now)? {
-            return Err(OAuthError::invalid_grant("the authorization code was used before"));
+        begun = begin_family(connection, server, client, code, verifier, caller, act);
+        match &begun {
+            Ok(Some(_)) => Ok(()),
+            _ => Err(OAuthError::invalid_grant("the authorization code was used before")),
         }
-        family = Some(families::begin(connection, &new, act.now)?);
-        Ok(())
     };
     let mut issuer = OneFamily { issue: &mut begin, failed: None };
     let refused = drive(client, exchange, code, &mut issuer);
     let failed = issuer.failed.take();
-    if let Some(error) = failed {
-        return Ok(Err(error));
-    }
-    if let Err(error) = refused {
-        return Ok(Err(error));
-    }
-    let Some(family) = family else {
-        return Ok(Err(OAuthError::new(Code::ServerError, "no session was begun")));
+    // A fault of the database rolls back; it is no verdict.
+    let family = match begun? {
+        Some(family) => family,
+        None if failed.is_some() => return lost_race(connection, code, verifier, act).map(Err),
+        None => {
+            let none = OAuthError::new(Code::ServerError, "no session was begun");
+            return Ok(Err(refused.err().unwrap_or(none)));
+        }
     };
     act.record(
         connection,
@@ -204,6 +212,40 @@ fn issue(
     )?;
     let token = access::claims(server.keyring, server.issuing, &family, &family.scope);
     TokenAnswer::new(server.keyring, server.issuing, client, &family, &token, act.now).map(Ok)
+}
+
+/// Uses the code and begins its family; `None` when somebody else used it first. One statement
+/// decides.
+fn begin_family(
+    connection: &mut Connection,
+    server: &Server<'_>,
+    client: &Client,
+    code: &AuthorizationCode,
+    verifier: Option<HashedSecret>,
+    caller: &Caller,
+    act: &Act,
+) -> Result<Option<Family>> {
+    let new = new_family(server, client, code, caller, act);
+    if !authorization_codes::consume(connection, code.hash, new.id, verifier, act.now)? {
+        return Ok(None);
+    }
+    families::begin(connection, &new, act.now).map(Some)
+}
+
+/// Somebody used the code, or a sign-out took it away, between our look and our use.
+fn lost_race(
+    connection: &mut Connection,
+    code: &AuthorizationCode,
+    verifier: Option<HashedSecret>,
+    act: &Act,
+) -> Result<OAuthError> {
+    match authorization_codes::find(connection, code.hash)?.map(|code| code.state) {
+        Some(CodeState::Used { at, family, verifier: first }) => {
+            let same = first.is_some() && first == verifier;
+            replayed(connection, at, family, same, act)
+        }
+        _ => Ok(OAuthError::invalid_grant("the person has signed out since")),
+    }
 }
 
 /// oxide-auth's machine from the request to the issue.

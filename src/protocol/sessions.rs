@@ -24,6 +24,9 @@ pub fn end_family(
     let ended =
         families::end(connection, id, None, cause, Some(&by), reason, act.now, random::write_id())?;
     if ended {
+        if cause == EndCause::CodeReuse {
+            families::alarm(connection, id, act.now)?;
+        }
         record(connection, &family, cause, reason, act)?;
     }
     Ok(ended)
@@ -74,7 +77,9 @@ pub fn revoke_some(
     act: &Act,
 ) -> Result<Option<Revoked>> {
     let sort = families::Sort::default();
-    let meant = families::list(connection, filter, sort, None, limit, act.now)?;
+    let mut meant = families::list(connection, filter, sort, None, limit, act.now)?;
+    // In the order of ids, as everywhere: two that end the same rows don't wait for each other.
+    meant.sort_by_key(|family| family.id);
     if meant.is_empty() {
         return Ok(None);
     }
@@ -103,6 +108,8 @@ pub fn sign_out(
     act: &Act,
 ) -> Result<usize> {
     browser_sessions::remove_by_id(connection, browser)?;
+    // Codes first: an exchange that is under way is waited for, and its session seen below.
+    authorization_codes::forget_browser(connection, browser)?;
     let filter = Filter { browser: Some(browser), ..Filter::default() };
     let ended = end_families(connection, &filter, EndCause::SignedOut, None, act)?;
     act.record(
@@ -133,7 +140,7 @@ pub fn end_all_of_user(
     match except {
         None => ended += end_families(connection, &filter, cause, reason, act)?.len(),
         Some(kept) => {
-            let all = families::list(
+            let mut all = families::list(
                 connection,
                 &filter,
                 families::Sort::default(),
@@ -141,6 +148,7 @@ pub fn end_all_of_user(
                 i64::MAX,
                 act.now,
             )?;
+            all.sort_by_key(|family| family.id);
             for family in all.iter().filter(|family| family.browser_session != Some(kept)) {
                 ended += usize::from(end_family(connection, family.id, cause, reason, act)?);
             }
@@ -157,6 +165,8 @@ pub fn remove_app(
     act: &Act,
 ) -> Result<usize> {
     let withdrawn = consents::withdraw(connection, user, client)?;
+    // A code that is on its way would begin a session after this.
+    authorization_codes::forget_app(connection, user, client)?;
     let filter =
         Filter { users: Some(vec![user]), client: Some(client.clone()), ..Filter::default() };
     let ended = end_families(connection, &filter, EndCause::ConsentWithdrawn, None, act)?;

@@ -42,7 +42,12 @@ pub struct Keys {
     account_here: Key,
     network: Key,
     account: Key,
+    /// Not a counter: stands where this account signed in from this network before.
+    known_here: Key,
 }
+
+/// How long a network stays known to an account after its last sign-in from there.
+const KNOWN: Duration = Duration::from_secs(90 * 24 * 3600);
 
 impl Keys {
     /// For this name from this address. The name is what was typed: an account that doesn't
@@ -53,6 +58,7 @@ impl Keys {
             account_here: hasher.key("throttle account here", &[name.as_bytes(), &network]),
             network: hasher.key("throttle network", &[&network]),
             account: hasher.key("throttle account", &[name.as_bytes()]),
+            known_here: hasher.key("signed in here", &[name.as_bytes(), &network]),
         }
     }
 }
@@ -72,10 +78,16 @@ pub fn begin(
     keys: &Keys,
     now: Timestamp,
 ) -> Result<Begun> {
-    for key in [&keys.account_here, &keys.network, &keys.account] {
+    for key in [&keys.account_here, &keys.network] {
         if let Some(until) = throttle::find(connection, key)?.pause(now) {
             return Ok(Begun::Wait(until));
         }
+    }
+    // Guessers elsewhere don't keep the person out of where they have been before.
+    if !throttle::is_known(connection, &keys.known_here, now)?
+        && let Some(until) = throttle::find(connection, &keys.account)?.pause(now)
+    {
+        return Ok(Begun::Wait(until));
     }
     let account = users::find_by_name(connection, name)?;
     Ok(Begun::Judge(account.filter(|stored| stored.account.is_active()).map(Box::new)))
@@ -101,10 +113,9 @@ pub fn fail(
     let here = throttle::add(connection, &keys.account_here, act.now, &limits.account)?;
     let network = throttle::add(connection, &keys.network, act.now, &limits.network)?;
     let everywhere = throttle::add(connection, &keys.account, act.now, &limits.everywhere())?;
-    let wait = [here, network, everywhere]
-        .iter()
-        .filter_map(|failures: &Failures| failures.pause(act.now))
-        .max();
+    let known_here = throttle::is_known(connection, &keys.known_here, act.now)?;
+    let counted = if known_here { vec![here, network] } else { vec![here, network, everywhere] };
+    let wait = counted.iter().filter_map(|failures: &Failures| failures.pause(act.now)).max();
     let known = users::find_by_name(connection, name)?.map(|stored| stored.account.id);
     act.record(
         connection,
@@ -146,6 +157,7 @@ pub fn succeed(
     }
     throttle::forget(connection, &keys.account_here)?;
     throttle::forget(connection, &keys.account)?;
+    throttle::make_known(connection, &keys.known_here, act.now.plus(KNOWN))?;
     if let Some(hash) = rehashed {
         users::set_password(connection, id, hash, None)?;
     }

@@ -176,7 +176,7 @@ impl Settings {
                 true,
             ),
             trusted_proxies: r.networks(
-                ("trusted_proxies", "The addresses whose Forwarded and X-Forwarded-* headers are believed."),
+                ("trusted_proxies", "The addresses whose X-Forwarded-For header is believed."),
             ),
             site_name: r.text(
                 ("site_name", "What the pages call this site."),

@@ -112,11 +112,34 @@ pub fn consume(
     Ok(rows == 1)
 }
 
+/// Forgets the unused codes of a browser that signs out.
+pub fn forget_browser(connection: &mut Connection, browser: BrowserSessionId) -> Result<()> {
+    let unused = a::table
+        .filter(a::browser_session_id.eq(browser.as_bytes().as_slice()))
+        .filter(a::used_at.is_null());
+    diesel::delete(unused).execute(connection)?;
+    Ok(())
+}
+
 /// Forgets the unused codes of a person, whose sessions all end.
 pub fn forget_user(connection: &mut Connection, user: UserId) -> Result<()> {
     diesel::delete(
         a::table.filter(a::user_id.eq(user.as_bytes().as_slice()).and(a::used_at.is_null())),
     )
     .execute(connection)?;
+    Ok(())
+}
+
+/// Forgets the unused codes that a person gave an app.
+pub fn forget_app(connection: &mut Connection, user: UserId, client: &ClientId) -> Result<()> {
+    let own = a::user_id.eq(user.as_bytes().as_slice()).and(a::client_id.eq(client.as_str()));
+    diesel::delete(a::table.filter(own.and(a::used_at.is_null()))).execute(connection)?;
+    Ok(())
+}
+
+/// Forgets the unused codes of an app.
+pub fn forget_client(connection: &mut Connection, client: &ClientId) -> Result<()> {
+    diesel::delete(a::table.filter(a::client_id.eq(client.as_str()).and(a::used_at.is_null())))
+        .execute(connection)?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use diesel::prelude::*;
@@ -21,6 +21,10 @@ use super::job::{Job, Rotation, Task, Work};
 use super::migrations::{self, Migration};
 use super::rotation::{RotateCommand, RotateOutcome};
 use crate::domain::time::Timestamp;
+
+/// A rotation that waited longer than this for its turn doesn't happen: its caller has given up
+/// by now, and what it would do would be late.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a database is opened.
 #[derive(Clone, Debug)]
@@ -58,7 +62,9 @@ impl Database {
         if let Some(folder) = manager.path().and_then(|path| path.parent())
             && !folder.as_os_str().is_empty()
         {
-            std::fs::create_dir_all(folder).map_err(|error| {
+            let mut private = std::fs::DirBuilder::new();
+            std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
+            private.recursive(true).create(folder).map_err(|error| {
                 StorageError::Unavailable(format!("{} can't be made: {error}", folder.display()))
             })?;
         }
@@ -134,7 +140,8 @@ impl Database {
     /// That the database can't answer now; a refusal is an `Ok`.
     pub async fn rotate(&self, command: RotateCommand) -> Result<RotateOutcome> {
         let (reply, answer) = oneshot::channel();
-        let rotation = Rotation { command, done: None, reply };
+        let deadline = Instant::now() + PATIENCE;
+        let rotation = Rotation { command, done: None, reply, deadline };
         send(&self.shared.changes, Job::Rotate(Box::new(rotation)))?;
         wait(answer).await
     }
@@ -232,6 +239,9 @@ fn read(pool: &Pool<Manager>, jobs: &Receiver<Box<dyn Work>>) {
 fn change(pool: &Pool<Manager>, jobs: &Receiver<Job>) {
     while let Ok(mut job) = jobs.recv() {
         let end = match pool.get() {
+            Ok(_) if job.is_overdue() => {
+                Err(StorageError::Unavailable("the request waited too long for its turn".into()))
+            }
             Ok(mut pooled) => protected(|| {
                 pooled.run(|connection| match &mut job {
                     // Its one statement is its transaction.

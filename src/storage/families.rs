@@ -322,7 +322,17 @@ pub fn end(
     Ok(rows == 1)
 }
 
-/// Adds to a family's timeline.
+/// Takes the row until the transaction ends, if nobody wrote it since.
+pub fn hold(connection: &mut Connection, id: FamilyId, expected: i64) -> Result<bool> {
+    let rows = diesel::update(
+        t::table.filter(t::id.eq(id.as_bytes().as_slice())).filter(t::row_version.eq(expected)),
+    )
+    .set(t::row_version.eq(expected))
+    .execute(connection)?;
+    Ok(rows == 1)
+}
+
+/// Adds to a family's timeline. The row must be held or written in this transaction.
 pub fn note(
     connection: &mut Connection,
     id: FamilyId,
@@ -627,8 +637,10 @@ pub fn end_all(
     now: Timestamp,
     write_id: i64,
 ) -> Result<Vec<Family>> {
-    let meant: Vec<Row> =
+    let mut meant: Vec<Row> =
         filtered(filter, now).filter(t::ended_at.is_null()).select(columns!()).load(connection)?;
+    // In the order of ids: two that end the same rows don't wait for each other.
+    meant.sort_by(|one, other| one.id.cmp(&other.id));
     let mut ended = Vec::new();
     for family in meant.into_iter().map(Family::try_from) {
         let family = family?;

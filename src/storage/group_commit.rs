@@ -22,6 +22,11 @@ pub(super) fn run(manager: &Manager, first: Connection, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
         let mut batch = vec![job];
         batch.extend(jobs.try_iter().take(LARGEST_BATCH - 1));
+        let (overdue, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(Job::is_overdue);
+        fail(overdue, "the request waited too long for its turn");
+        if batch.is_empty() {
+            continue;
+        }
 
         let open = match connection.take() {
             Some(open) => Ok(open),

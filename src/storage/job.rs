@@ -1,5 +1,7 @@
 //! Work on its way to a connection, and the answer on its way back.
 
+use std::time::Instant;
+
 use diesel::Connection as _;
 use tokio::sync::oneshot;
 
@@ -64,9 +66,19 @@ pub(super) struct Rotation {
     pub(super) command: RotateCommand,
     pub(super) done: Option<RotateOutcome>,
     pub(super) reply: oneshot::Sender<Result<RotateOutcome>>,
+    /// After this its caller has given up, and what it asked for must not happen any more.
+    pub(super) deadline: Instant,
 }
 
 impl Job {
+    /// Whether it waited so long that it must not run.
+    pub(super) fn is_overdue(&self) -> bool {
+        match self {
+            Self::Rotate(rotation) => Instant::now() > rotation.deadline,
+            Self::Write(_) => false,
+        }
+    }
+
     /// Runs it within the transaction that is open.
     pub(super) fn run(&mut self, connection: &mut Connection) -> Result<()> {
         match self {

@@ -55,7 +55,10 @@ pub(super) fn status(connection: &mut Connection) -> Result<Vec<Migration>> {
 pub(super) fn apply(connection: &mut Connection) -> Result<Vec<String>> {
     match connection {
         Connection::Postgres(postgres) => {
-            postgres.batch_execute(&format!("SELECT pg_advisory_lock({POSTGRES_LOCK})"))?;
+            // Another node's migration, or our own, may take longer than a request may.
+            postgres.batch_execute(&format!(
+                "SET statement_timeout = 0; SELECT pg_advisory_lock({POSTGRES_LOCK})"
+            ))?;
         }
         Connection::Sqlite(sqlite) => {
             AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?;

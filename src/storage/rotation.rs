@@ -95,6 +95,7 @@ fn attempt(connection: &mut Connection, command: &RotateCommand) -> Result<Optio
         return Ok(Some(RotateOutcome::NotAuthentic));
     }
     if family.client_id != command.client_id {
+        audit_event(connection, command, &family, "session.other_clients_token")?;
         return Ok(Some(RotateOutcome::OtherClient(Box::new(family))));
     }
     if family.row_version == command.write_id {
@@ -246,7 +247,11 @@ fn reuse(
 
 fn note_late(connection: &mut Connection, command: &RotateCommand, family: &Family) -> Result<()> {
     connection.transaction::<_, StorageError, _>(|connection| {
-        note(connection, command, family, Kind::Late, family.chain.generation)
+        // Not over an entry that somebody else writes at this moment.
+        if families::hold(connection, family.id, family.row_version)? {
+            note(connection, command, family, Kind::Late, family.chain.generation)?;
+        }
+        Ok(())
     })
 }
 
@@ -285,7 +290,7 @@ fn audit_event(
         connection,
         &AuditEvent {
             at: command.arrived,
-            actor: Actor::Client(family.client_id.to_string()),
+            actor: Actor::Client(command.client_id.to_string()),
             action,
             target: Some(("session", family.id.to_string())),
             user_id: Some(family.user_id),

@@ -68,6 +68,32 @@ pub fn add(
     Err(StorageError::Unavailable("too many sign-ins fail at once".into()))
 }
 
+/// Whether this key was made known, and still is.
+pub fn is_known(connection: &mut Connection, key: &Key, now: Timestamp) -> Result<bool> {
+    let until: Option<i64> =
+        f::table.filter(f::key.eq(key.as_slice())).select(f::since).first(connection).optional()?;
+    Ok(until.is_some_and(|until| until > now.as_millis()))
+}
+
+/// Makes a key known until then. It counts nothing, and is pruned like a counter, by its time.
+pub fn make_known(connection: &mut Connection, key: &Key, until: Timestamp) -> Result<()> {
+    let row = f::table.filter(f::key.eq(key.as_slice()));
+    let since = f::since.eq(until.as_millis());
+    if diesel::update(row).set(since).execute(connection)? > 0 {
+        return Ok(());
+    }
+    let inserted = connection.transaction::<_, StorageError, _>(|connection| {
+        diesel::insert_into(f::table)
+            .values((f::key.eq(key.as_slice()), since, f::failures.eq(0), f::paused_until.eq(0)))
+            .execute(connection)?;
+        Ok(())
+    });
+    match inserted {
+        Err(StorageError::Duplicate) | Ok(()) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Forgets the failures under this key: the person signed in.
 pub fn forget(connection: &mut Connection, key: &Key) -> Result<()> {
     diesel::delete(f::table.filter(f::key.eq(key.as_slice()))).execute(connection)?;

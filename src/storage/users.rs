@@ -224,6 +224,20 @@ pub fn set_password(
     Ok(rows == 1)
 }
 
+/// Takes the account's row until the transaction ends, if it may sign in and its password is no
+/// younger than `since`.
+pub fn hold_active(connection: &mut Connection, id: UserId, since: Timestamp) -> Result<bool> {
+    let rows = diesel::update(
+        u::table
+            .filter(u::id.eq(id.as_bytes().as_slice()))
+            .filter(u::disabled_at.is_null())
+            .filter(u::password_changed_at.le(since.as_millis())),
+    )
+    .set(u::disabled_at.eq(None::<i64>))
+    .execute(connection)?;
+    Ok(rows == 1)
+}
+
 /// Notes that a person signed in.
 pub fn signed_in(connection: &mut Connection, id: UserId, at: Timestamp) -> Result<()> {
     diesel::update(u::table.filter(u::id.eq(id.as_bytes().as_slice())))

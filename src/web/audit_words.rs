@@ -19,6 +19,7 @@ pub fn badge(action: &str) -> Badge {
         "session.ended" => (Tone::Plain, "cut", "Session ended"),
         "session.token_reuse" => (Tone::Bad, "fork", "Token reuse"),
         "session.code_reuse" => (Tone::Bad, "fork", "Code used twice"),
+        "session.other_clients_token" => (Tone::Warn, "alert", "Another app’s token"),
         "session.reissued_after_stranger" => (Tone::Bad, "fork", "Asked again after a stranger"),
         "consent.granted" => (Tone::Note, "check", "App allowed"),
         "consent.withdrawn" => (Tone::Plain, "x", "Access taken back"),

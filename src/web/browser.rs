@@ -23,10 +23,13 @@ use super::page::PageError;
 use super::state::AppState;
 use crate::crypto::random;
 use crate::domain::account::Account;
+use crate::domain::audit::Actor;
 use crate::domain::browser_session::{BrowserSession, LAST_SEEN_STEP};
 use crate::domain::id::{BrowserSessionId, UserId};
 use crate::domain::secret::HashedSecret;
 use crate::domain::time::Timestamp;
+use crate::protocol::act::Act;
+use crate::protocol::sessions;
 use crate::storage::browser_sessions::{self, StoredSession};
 use crate::storage::users;
 
@@ -60,23 +63,37 @@ pub struct SignedIn {
 #[derive(Clone, Debug)]
 pub struct Admin(pub SignedIn);
 
-/// Signs a person in: a new session, under a new key.
+/// Signs a person in: a new session, under a new key. Where the same person is signed in here
+/// already (another tab was faster), it keeps its public id, and so its apps and codes; whoever
+/// else was signed in here is signed out, apps and all.
 ///
 /// # Errors
-/// When the session's map can't be written.
-pub fn sign_in(
+/// When the session's map can't be written, or the database can't answer.
+pub async fn sign_in(
     request: &HttpRequest,
     state: &AppState,
     account: &Account,
     stay: bool,
-    now: Timestamp,
+    act: &Act,
 ) -> Result<(), PageError> {
+    let now = act.now;
+    let mut id = BrowserSessionId::new(now, random::bytes());
+    match current(request).await? {
+        Some(before) if before.account.id == account.id => id = before.session,
+        Some(before) => {
+            let (session, user) = (before.session, before.account.id);
+            let act = Act { actor: Actor::User(user), ..act.clone() };
+            let end = move |connection: &mut _| sessions::sign_out(connection, session, user, &act);
+            state.db.write(end).await?;
+        }
+        None => {}
+    }
     let sessions = &state.settings.sessions;
     let (idle, absolute) =
         if stay { (sessions.stay, sessions.stay) } else { (sessions.idle, sessions.absolute) };
     let caller = super::client_address::caller(request, state);
     let entry = Entry {
-        id: BrowserSessionId::new(now, random::bytes()).to_string(),
+        id: id.to_string(),
         user: account.id.to_string(),
         at: now.as_millis(),
         idle_ms: i64::try_from(idle.as_millis()).unwrap_or(i64::MAX),
@@ -209,7 +226,15 @@ impl SessionStore for Store {
             .ok_or_else(|| SaveError::Serialization(Unexpected("a session of nobody").into()))?;
         self.state
             .db
-            .write(move |connection| browser_sessions::add(connection, &stored))
+            .write(move |connection| {
+                // Not for a password that was changed, or an account that was disabled, while
+                // this sign-in was on its way.
+                let session = &stored.session;
+                if users::hold_active(connection, session.user_id, session.signed_in_at)? {
+                    browser_sessions::add(connection, &stored)?;
+                }
+                Ok(())
+            })
             .await
             .map_err(|error| SaveError::Other(error.into()))?;
         SessionKey::try_from(key.reveal().to_owned())

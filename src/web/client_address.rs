@@ -22,6 +22,12 @@ pub fn address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
     nearest(peer.to_canonical(), &forwarded, trusted)
 }
 
+/// An address as proxies write it: bare, or with a port.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.trim().trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok().or_else(|| hop.parse::<std::net::SocketAddr>().ok().map(|with| with.ip()))
+}
+
 fn nearest(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
     let mut nearest = peer;
@@ -29,9 +35,9 @@ fn nearest(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
         if !is_trusted(&nearest) {
             break;
         }
-        match hop.parse::<IpAddr>() {
-            Ok(ip) => nearest = ip.to_canonical(),
-            Err(_) => break,
+        match hop_address(hop) {
+            Some(ip) => nearest = ip.to_canonical(),
+            None => break,
         }
     }
     nearest
@@ -65,6 +71,8 @@ mod tests {
         assert_eq!(from("203.0.113.9", &["1.2.3.4"]), ip("203.0.113.9"), "a liar");
         assert_eq!(from("10.0.0.1", &["1.2.3.4"]), ip("1.2.3.4"));
         assert_eq!(from("10.0.0.1", &["6.6.6.6", "1.2.3.4", "10.0.0.2"]), ip("1.2.3.4"));
+        assert_eq!(from("10.0.0.1", &["1.2.3.4:5678"]), ip("1.2.3.4"));
+        assert_eq!(from("10.0.0.1", &["[2001:db8::1]:5678"]), ip("2001:db8::1"));
         assert_eq!(from("10.0.0.1", &["nonsense"]), ip("10.0.0.1"));
         assert_eq!(from("10.0.0.1", &[]), ip("10.0.0.1"));
     }

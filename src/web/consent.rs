@@ -60,7 +60,7 @@ async fn show(
         app: AppFace::new(&checked.client.metadata.name),
         who: viewer(&who.account),
         scopes: scope_blocks(lines),
-        again: remembered.is_some(),
+        again: remembered.is_some_and(|before| !checked.scope.is_subset_of(&before.scope)),
         request: sealed,
         back_to: back_to(&checked.redirect_uri),
     };

@@ -63,10 +63,12 @@ impl Fields {
     }
 }
 
-/// Percent-decoding with "+" for a space; `None` when the result isn't UTF-8.
+/// Percent-decoding with "+" for a space; `None` when the result isn't UTF-8 or holds a NUL.
 fn decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
-    percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
+    let text = percent_encoding::percent_decode_str(&spaced).decode_utf8().ok()?.into_owned();
+    // No field of ours may hold one, and Postgres takes none in a text.
+    (!text.contains('\0')).then_some(text)
 }
 
 /// A form that one of our own pages in this very browser submitted. The one way in for every
@@ -146,6 +148,7 @@ mod tests {
         assert_eq!(fields.get("c"), Some(""));
         assert_eq!(fields.duplicate(&["b", "a"]), Some("a"));
         assert!(Fields::parse(b"a=%ff").is_none());
+        assert!(Fields::parse(b"a=x%00").is_none());
         assert!(Fields::parse(b"\xff").is_none());
     }
 }

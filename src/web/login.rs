@@ -141,7 +141,8 @@ async fn submit(
             .await?;
         match succeeded {
             Succeeded::In(account) => {
-                browser::sign_in(&http, &context.state, &account, stay, now)?;
+                let act = context.act_as(Actor::User(account.id));
+                browser::sign_in(&http, &context.state, &account, stay, &act).await?;
                 tracing::info!(user = %account.id, "signed in");
                 return Ok(context.see_other(&wanted.path));
             }

@@ -102,7 +102,7 @@ pub fn roughly(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
@@ -115,7 +115,7 @@ pub mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
 
     /// A family that was begun and last used at `at`, at this generation.
-    pub fn family(at: Timestamp, generation: u64) -> Family {
+    pub(in crate::web) fn family(at: Timestamp, generation: u64) -> Family {
         Family {
             id: FamilyId::from_bytes([1; 16]),
             nonce: [0; 16],

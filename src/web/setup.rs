@@ -74,7 +74,8 @@ async fn submit(
         .await;
     match made {
         Ok(Some(account)) => {
-            browser::sign_in(&http, &context.state, &account, false, context.now)?;
+            let act = context.act_as(Actor::User(account.id));
+            browser::sign_in(&http, &context.state, &account, false, &act).await?;
             Ok(context.see_other("/admin"))
         }
         Ok(None) => Err(PageError::SetupClosed),

@@ -80,12 +80,35 @@ impl Browser {
         scheme: Scheme,
         switches: &[&str],
     ) -> Option<Browser> {
-        let (Some(chromium), Some(chromedriver)) = (tools::chromium(), tools::chromedriver())
-        else {
-            tools::missing("Chromium or chromedriver");
-            return None;
-        };
+        let (chromium, chromedriver) = programs()?;
         let permit = AT_ONCE.acquire().await.unwrap();
+        Some(
+            Browser::launch(chromium, chromedriver, permit, (width, height), scheme, switches)
+                .await,
+        )
+    }
+
+    /// Starts two browsers that know nothing of each other. A test that needs two must ask for
+    /// both at once: two tests with one each would wait for each other.
+    pub async fn start_two((width, height): (u32, u32), scheme: Scheme) -> Option<[Browser; 2]> {
+        let (chromium, chromedriver) = programs()?;
+        let mut permits = AT_ONCE.acquire_many(2).await.unwrap();
+        let mut start = async || {
+            let permit = permits.split(1).unwrap();
+            let (chromium, chromedriver) = (chromium.clone(), chromedriver.clone());
+            Browser::launch(chromium, chromedriver, permit, (width, height), scheme, &[]).await
+        };
+        Some([start().await, start().await])
+    }
+
+    async fn launch(
+        chromium: PathBuf,
+        chromedriver: PathBuf,
+        permit: SemaphorePermit<'static>,
+        (width, height): (u32, u32),
+        scheme: Scheme,
+        switches: &[&str],
+    ) -> Browser {
         let driver = Driver::start(&chromedriver);
         let profile = format!("--user-data-dir={}", driver.folder.join("profile").display());
         let size = format!("--window-size={width},{height}");
@@ -124,7 +147,7 @@ impl Browser {
         let browser =
             Browser { client, size: (width, height), scheme, _driver: driver, _permit: permit };
         browser.emulate().await;
-        Some(browser)
+        browser
     }
 
     /// Applies the size and the scheme to the current tab. A tab that a test
@@ -203,8 +226,13 @@ impl Browser {
 
     /// Waits until the page shows a text, without loading it anew.
     pub async fn wait_for_text(&self, text: &str) {
+        self.wait_for_text_within(WAIT, text).await;
+    }
+
+    /// The same, with another deadline.
+    pub async fn wait_for_text_within(&self, deadline: Duration, text: &str) {
         let path = format!("//body[contains(normalize-space(.), {})]", quoted(text));
-        if self.client.wait().at_most(WAIT).for_element(Locator::XPath(&path)).await.is_err() {
+        if self.client.wait().at_most(deadline).for_element(Locator::XPath(&path)).await.is_err() {
             self.fail(&format!("the page doesn't say {text:?}")).await;
         }
     }
@@ -278,11 +306,37 @@ impl Browser {
     /// and the console has no complaint (blocked by the CSP, 404 …). Leaves a
     /// screenshot under `name`.
     pub async fn check_page(&self, name: &str) {
+        self.check_sight(name).await;
+        self.check_console(name, None).await;
+    }
+
+    /// [`Browser::check_page`] in both schemes on a phone and on a desk; the page
+    /// is left as it was. `status`: what it was answered with, where that is an
+    /// error, since Chromium notes that in the console.
+    pub async fn check_looks(&mut self, name: &str, status: Option<u16>) {
+        let before = (self.size, self.scheme);
+        self.check_console(name, status).await;
+        for (size, scheme) in all_looks() {
+            (self.size, self.scheme) = (size, scheme);
+            self.emulate().await;
+            self.check_sight(name).await;
+        }
+        (self.size, self.scheme) = before;
+        self.emulate().await;
+        self.check_console(name, None).await;
+    }
+
+    async fn check_sight(&self, name: &str) {
         self.screenshot(name).await;
         let violations = self.axe().await;
         assert!(violations.is_empty(), "axe on {name}: {violations:#?}");
         self.no_sideways_scroll().await;
-        let complaints = self.console().await;
+    }
+
+    async fn check_console(&self, name: &str, status: Option<u16>) {
+        let known = status.map(|status| format!("responded with a status of {status} ("));
+        let mut complaints = self.console().await;
+        complaints.retain(|text| !known.as_deref().is_some_and(|known| text.contains(known)));
         assert!(complaints.is_empty(), "console on {name}: {complaints:#?}");
     }
 
@@ -322,6 +376,14 @@ impl Browser {
 
 /// How long the browser may take to show what a test waits for.
 const WAIT: Duration = Duration::from_secs(20);
+
+fn programs() -> Option<(PathBuf, PathBuf)> {
+    let found = tools::chromium().zip(tools::chromedriver());
+    if found.is_none() {
+        tools::missing("Chromium or chromedriver");
+    }
+    found
+}
 
 fn quoted(text: &str) -> String {
     if text.contains('\'') { format!("\"{text}\"") } else { format!("'{text}'") }

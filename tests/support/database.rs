@@ -58,6 +58,46 @@ impl TestDatabase {
             Kind::Sqlite => sqlite::query(&self.name, statement),
         }
     }
+
+    /// Every row of every table, as text: equal before and after what must change nothing.
+    pub fn dump(&self) -> String {
+        let mut all = String::new();
+        for table in self.tables() {
+            let rows = match self.kind {
+                Kind::Postgres => {
+                    self.sql(&format!("SELECT t::text FROM {table} AS t ORDER BY t::text"))
+                }
+                Kind::Sqlite => {
+                    let columns = self.sql(&format!(
+                        "SELECT group_concat('quote(' || name || ')', ' || '','' || ') \
+                         FROM pragma_table_info('{table}')"
+                    ));
+                    self.sql(&format!("SELECT {columns} AS line FROM {table} ORDER BY line"))
+                }
+            };
+            all.push_str(&format!("{table}:\n{rows}\n"));
+        }
+        all
+    }
+
+    /// How many rows there are in all tables together.
+    pub fn row_count(&self) -> u64 {
+        let count = |table| self.sql(&format!("SELECT count(*) FROM {table}"));
+        self.tables().iter().map(|table| count(table).parse::<u64>().unwrap()).sum()
+    }
+
+    fn tables(&self) -> Vec<String> {
+        let names = match self.kind {
+            Kind::Postgres => {
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+            }
+            Kind::Sqlite => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' \
+                 AND name NOT LIKE 'sqlite_%' ORDER BY name"
+            }
+        };
+        self.sql(names).lines().map(str::to_owned).collect()
+    }
 }
 
 mod sqlite {

@@ -1,4 +1,5 @@
-//! A server inside the test's own process, on a real port, whose clock the test turns.
+//! A server inside the test's own process, on a real port, whose clock the test turns: it
+//! stands still otherwise, so that no outcome depends on how long a test takes.
 //!
 //! For what depends on time: windows, ends, throttles. What a crash or a log shows needs
 //! the real binary: [`super::server::TestServer`].
@@ -43,7 +44,7 @@ impl LocalServer {
     /// With more settings: `&[("tokens.access_token_seconds", "60")]`.
     pub async fn start_with(database: TestDatabase, settings: &[(&str, &str)]) -> LocalServer {
         let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        node(Arc::new(database), settings, Clock::system(), None, |_| {}).await
+        node(Arc::new(database), settings, Clock::standing(), None, |_| {}).await
     }
 
     /// A second node of the same installation: its own port, the same database, key file,

@@ -8,6 +8,7 @@ pub mod http;
 pub mod local;
 pub mod logs;
 pub mod oauth;
+pub mod pages;
 pub mod postgres;
 pub mod process;
 pub mod server;

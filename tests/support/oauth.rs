@@ -420,20 +420,17 @@ impl Browser {
     }
 
     /// The code that a request leads to.
-    #[track_caller]
-    pub fn code<'a>(&'a self, request: &'a Request) -> impl Future<Output = GivenCode> + 'a {
-        async move {
-            let answer = self.allow(request).await.expect(303);
-            let code = answer.location_parameter("code");
-            let code = code.unwrap_or_else(|| panic!("no code: {:?}", answer.location()));
-            self.world.secrets.remember("code", &code);
-            self.world.secrets.remember("code_verifier", &request.pkce.verifier);
-            let challenged = request.get("code_challenge").is_some();
-            GivenCode {
-                code,
-                verifier: challenged.then(|| request.pkce.verifier.clone()),
-                redirect_uri: request.get("redirect_uri"),
-            }
+    pub async fn code(&self, request: &Request) -> GivenCode {
+        let answer = self.allow(request).await.expect(303);
+        let code = answer.location_parameter("code");
+        let code = code.unwrap_or_else(|| panic!("no code: {:?}", answer.location()));
+        self.world.secrets.remember("code", &code);
+        self.world.secrets.remember("code_verifier", &request.pkce.verifier);
+        let challenged = request.get("code_challenge").is_some();
+        GivenCode {
+            code,
+            verifier: challenged.then(|| request.pkce.verifier.clone()),
+            redirect_uri: request.get("redirect_uri"),
         }
     }
 }

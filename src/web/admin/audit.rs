@@ -131,7 +131,6 @@ pub async fn show(
     let fields = Fields::of_query(&request);
     let asked = Asked::of(&fields);
     let before = cursor::decode::<AuditId>(fields.text("after"));
-    let before = before.map(|(at, id)| (at, id));
     let wanted = asked.clone();
     let (lines, total, names) = context
         .state

@@ -155,6 +155,9 @@ fn thing(family: &Family, names: &Names, all: bool) -> RevokeThing {
     }
 }
 
+/// How long one request goes on revoking: well within the time that any request may take.
+const BUDGET: std::time::Duration = std::time::Duration::from_secs(4);
+
 /// The reason as it is kept: its words, then the note.
 fn reason_text(reason: &str, note: &str) -> Option<String> {
     let (_, label) = AdminRevokeView::REASONS.iter().find(|(value, _)| *value == reason)?;
@@ -188,6 +191,7 @@ pub async fn revoke(
 
     let act = context.act(&admin.0);
     let mut done = Revoked::default();
+    let begun = std::time::Instant::now();
     // A step at a time, so that nobody waits for thousands. What begins meanwhile isn't meant.
     loop {
         let (wanted, reason, act) = (chosen.clone(), reason.clone(), act.clone());
@@ -206,6 +210,11 @@ pub async fn revoke(
         let Some(step) = step else { break };
         done.sessions += step.sessions;
         done.browsers += step.browsers;
+        if begun.elapsed() > BUDGET {
+            let text =
+                format!("{} There are more: revoke the rest in the same way.", receipt(done));
+            return Ok(context.done(&chosen.back(""), Tone::Bad, &text));
+        }
     }
     let back = chosen.back("");
     if done == Revoked::default() {

@@ -192,13 +192,15 @@ impl Growing<'_> {
         let family = self.told.family;
         let newest = upto == family.chain.generation && upto > last && upto > 0;
         let quiet = if newest { upto.saturating_sub(1) } else { upto };
+        // What came before the newest was over when that one was given.
+        let over = if newest { until.min(family.chain.given_at) } else { until };
         if quiet > last {
             let stamp = |at: Timestamp| When::stamp(self.told.now.as_millis(), at.as_millis()).text;
             self.knots.push(Knot::Quiet {
                 count: quiet - last,
                 from: last + 1,
                 to: quiet,
-                when: format!("{} to {}", stamp(since), stamp(until)),
+                when: format!("{} to {}", stamp(since), stamp(over)),
                 networks: self.seen.networks(),
                 with: self.seen.programs(),
             });
@@ -456,6 +458,24 @@ mod tests {
         assert!(knots[0].is_current());
         assert_eq!(knots[3].news(), Some("New network and program"));
         assert_eq!(knots[0].news(), None, "the home network is known");
+    }
+
+    #[test]
+    fn a_quiet_run_is_over_before_the_newest_refresh_and_what_followed_it() {
+        let mut history = begun();
+        history.note(at(43), Kind::Late, 10, Some(7), Some(&away()));
+        let mut own = family(at(0), 10);
+        own.chain.given_at = at(20);
+        let told = Told { family: &own, history: &history, ended_by: String::new(), now: at(60) };
+        let whens: Vec<String> = knots(&told, "")
+            .into_iter()
+            .filter_map(|knot| match knot {
+                Knot::Quiet { when, .. } => Some(when),
+                _ => None,
+            })
+            .collect();
+        let stamp = |minutes| When::stamp(at(60).as_millis(), at(minutes).as_millis()).text;
+        assert_eq!(whens, [format!("{} to {}", stamp(0), stamp(20))]);
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub async fn grant(
                 consents::allow(connection, owner.user, client, &checked.scope, now)?;
                 act.record(
                     connection,
-                    "consent.given",
+                    "consent.granted",
                     Some(("client", client.to_string())),
                     Some(owner.user),
                     Some(client.to_string()),

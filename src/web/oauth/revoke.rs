@@ -40,18 +40,19 @@ async fn respond(
     let (now, reference) = (state.now(), reference(http));
     let ip = client_address::caller(http, state).ip;
     let (keyring, issuer) = (state.keyring.clone(), state.issuer().to_owned());
+    // Strangers don't get as far as the queue of changes.
+    let client = state
+        .db
+        .read(move |connection| Ok(client_auth::authenticate(connection, &credentials)))
+        .await??;
     let revoked = state
         .db
         .write(move |connection| {
-            let client = match client_auth::authenticate(connection, &credentials) {
-                Ok(client) => client,
-                Err(error) => return Ok(Err(error)),
-            };
             let actor = Actor::Client(client.id.to_string());
             let act = Act { now, actor, ip: Some(ip), reference: Some(reference) };
-            revoke::revoke(connection, &keyring, &issuer, &client, &token, &act).map(Ok)
+            revoke::revoke(connection, &keyring, &issuer, &client, &token, &act)
         })
-        .await??;
+        .await?;
     tracing::info!(what = ?revoked, "revoked");
     Ok(revoked)
 }
