@@ -25,6 +25,7 @@ mod introspect;
 mod metadata;
 mod migrations;
 mod operations;
+mod prune;
 mod revoke;
 mod rotation;
 mod storage;
