@@ -24,6 +24,8 @@ mod harness;
 mod introspect;
 mod metadata;
 mod migrations;
+mod operations;
+mod prune;
 mod revoke;
 mod rotation;
 mod storage;

@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 
+use super::limits::is_too_large;
 use super::page::PageError;
 use super::state::AppState;
 
@@ -85,7 +86,12 @@ impl FromRequest for SubmittedForm {
         let request = request.clone();
         Box::pin(async move {
             let body = body.await.map_err(|error| {
-                PageError::bad_request(format!("the form's body can't be read: {error}"))
+                let cause = format!("the form's body can't be read: {error}");
+                if is_too_large(&error) {
+                    PageError::TooLarge(cause)
+                } else {
+                    PageError::BadRequest(cause)
+                }
             })?;
             let kind = request
                 .headers()

@@ -12,6 +12,12 @@ use super::state::AppState;
 /// The longest address that is read, path and query together, in bytes.
 const LONGEST_ADDRESS: usize = 16 * 1024;
 
+/// Whether a body couldn't be read because it is longer than the settings allow: one that
+/// didn't say its length beforehand.
+pub fn is_too_large(error: &Error) -> bool {
+    error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE
+}
+
 /// Refuses requests with too many headers, a body that says it is too long, or an address
 /// beyond all reason; gives up on those that take too long.
 pub async fn limits<B: MessageBody + 'static>(

@@ -234,6 +234,8 @@ pub enum PageError {
     SetupClosed,
     /// The request can't be understood; for the log.
     BadRequest(String),
+    /// The request's body is longer than the settings allow; for the log.
+    TooLarge(String),
     /// An OAuth request that can't be answered by a redirect, drawn by its own view.
     Drawn(Box<DrawnError>),
     /// The database or the password pool is busy.
@@ -294,6 +296,7 @@ impl PageError {
             Self::NotFound | Self::SetupClosed => StatusCode::NOT_FOUND,
             Self::StaleForm => StatusCode::FORBIDDEN,
             Self::RequestGone | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Drawn(drawn) => drawn.status,
             Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -309,7 +312,9 @@ impl PageError {
             }
             Self::Busy(cause) => tracing::warn!(cause, "a page could not be served now"),
             Self::Internal(cause) => tracing::error!(cause, "a page failed"),
-            Self::BadRequest(cause) => tracing::info!(cause, "a page refused its request"),
+            Self::BadRequest(cause) | Self::TooLarge(cause) => {
+                tracing::info!(cause, "a page refused its request");
+            }
             Self::Drawn(drawn) => tracing::info!(cause = drawn.cause, "a page refused its request"),
             other => tracing::info!(error = %other, "a page refused its request"),
         }
@@ -334,7 +339,7 @@ impl PageError {
             Self::SetupClosed => {
                 context.send_as(status, None, &ErrorView::setup_closed(page, reference))
             }
-            Self::BadRequest(_) => {
+            Self::BadRequest(_) | Self::TooLarge(_) => {
                 let mut view = ErrorView::stale_form(page, reference);
                 view.heading = "We couldn’t read that".into();
                 view.lead =
@@ -384,9 +389,10 @@ impl fmt::Display for PageError {
             Self::StaleForm => f.write_str("the form isn't from this browser"),
             Self::RequestGone => f.write_str("the sign-in is over"),
             Self::SetupClosed => f.write_str("the set-up link doesn't count"),
-            Self::BadRequest(cause) | Self::Busy(cause) | Self::Internal(cause) => {
-                f.write_str(cause)
-            }
+            Self::BadRequest(cause)
+            | Self::TooLarge(cause)
+            | Self::Busy(cause)
+            | Self::Internal(cause) => f.write_str(cause),
             Self::Drawn(drawn) => f.write_str(&drawn.cause),
         }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::errors::SESSION_ENDED;
 use crate::protocol::oauth_error::OAuthError;
+use crate::web::limits::is_too_large;
 
 /// A good answer.
 pub fn json(body: &impl Serialize) -> HttpResponse {
@@ -48,6 +49,16 @@ pub fn refusal(endpoint: &'static str, error: &OAuthError, issuer: &str) -> Http
     let uri = error.session_ended.then(|| format!("{issuer}{SESSION_ENDED}"));
     let body = Refusal { error: code, error_description: &error.description, error_uri: uri };
     response.json(body)
+}
+
+/// A body that couldn't be read: too long for the settings (413), or broken off.
+pub fn unread_body(endpoint: &'static str, error: &actix_web::Error, issuer: &str) -> HttpResponse {
+    let refused = OAuthError::invalid_request(format!("the body: {error}"));
+    let mut response = refusal(endpoint, &refused, issuer);
+    if is_too_large(error) {
+        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    }
+    response
 }
 
 /// Another method than POST.

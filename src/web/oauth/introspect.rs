@@ -16,7 +16,7 @@ pub async fn introspect(
 ) -> HttpResponse {
     let answered = match body {
         Ok(body) => respond(&http, &body, &state).await,
-        Err(error) => Err(OAuthError::invalid_request(format!("the body: {error}"))),
+        Err(error) => return answer::unread_body("introspect", &error, state.issuer()),
     };
     match answered {
         Ok(introspection) => answer::json(&introspection),

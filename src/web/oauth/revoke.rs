@@ -20,7 +20,7 @@ pub async fn revoke(
 ) -> HttpResponse {
     let answered = match body {
         Ok(body) => respond(&http, &body, &state).await,
-        Err(error) => Err(OAuthError::invalid_request(format!("the body: {error}"))),
+        Err(error) => return answer::unread_body("revoke", &error, state.issuer()),
     };
     match answered {
         Ok(_) => answer::json(&serde_json::json!({})),

@@ -47,7 +47,7 @@ pub async fn token(
     let arrived = state.now();
     let answered = match body {
         Ok(body) => respond(&http, &body, &state, arrived).await,
-        Err(error) => Err(OAuthError::invalid_request(format!("the body: {error}"))),
+        Err(error) => return answer::unread_body("token", &error, state.issuer()),
     };
     match answered {
         Ok(answer) => answer::json(&answer),
