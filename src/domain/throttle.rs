@@ -14,7 +14,7 @@ use super::time::Timestamp;
 pub struct Failures {
     /// How many, within the window.
     pub count: u32,
-    /// When the first of them was.
+    /// When the last of them was.
     pub since: Timestamp,
     /// Until when tries under this key wait.
     pub paused_until: Timestamp,
@@ -25,7 +25,7 @@ pub struct Failures {
 pub struct Limit {
     /// So many tries are free.
     pub tries: u32,
-    /// Failures are forgotten after this long.
+    /// Failures are forgotten after this long without another.
     pub window: Duration,
     /// No pause is longer.
     pub longest_pause: Duration,
@@ -42,12 +42,10 @@ impl Failures {
 
     /// One more failure at `now`.
     pub fn and_one(self, now: Timestamp, limit: &Limit) -> Self {
-        let forgotten = now.since(self.since) > limit.window && self.paused_until <= now;
-        let (count, since) = if self.count == 0 || forgotten {
-            (1, now)
-        } else {
-            (self.count.saturating_add(1), self.since)
-        };
+        // Waiting out a pause doesn't count towards forgetting what led to it.
+        let quiet_since = self.since.max(self.paused_until);
+        let forgotten = now.since(quiet_since) > limit.window;
+        let count = if forgotten { 1 } else { self.count.saturating_add(1) };
         let paused_until = if count >= limit.tries {
             let doublings = (count - limit.tries).min(16);
             let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(limit.longest_pause);
@@ -55,7 +53,7 @@ impl Failures {
         } else {
             self.paused_until
         };
-        Self { count, since, paused_until }
+        Self { count, since: now.max(self.since), paused_until }
     }
 
     /// How many tries are left before the next pause.
