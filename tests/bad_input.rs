@@ -201,7 +201,7 @@ on_both_databases! {
         let device = world.device(&world.public);
         let before = server.database.dump();
         let long = "x".repeat(40_000);
-        for odd in [long.as_str(), "\0", "prt_\0", "' OR 1=1 --", "\u{202e}", "%00", "🌱"] {
+        for odd in [long.as_str(), "' OR 1=1 --", "\u{202e}", "%00", "🌱"] {
             device.refresh(odd).await.refused(400, "invalid_grant");
             let fields = [("grant_type", "authorization_code"), ("code", odd)];
             device.post("/oauth/token", &fields).await.refused(400, "invalid_grant");
@@ -209,6 +209,11 @@ on_both_databases! {
             let http = server.http();
             let fields = [("grant_type", "refresh_token"), ("client_id", odd), ("refresh_token", "x")];
             http.post_form("/oauth/token", &fields).await.refused(401, "invalid_client");
+        }
+        // A NUL stands in no parameter of any kind.
+        for odd in ["\0", "prt_\0"] {
+            device.refresh(odd).await.refused(400, "invalid_request");
+            device.revoke(odd).await.refused(400, "invalid_request");
         }
         assert_eq!(server.database.dump(), before);
     }

@@ -27,8 +27,8 @@ pub fn fields(
             "the body is not application/x-www-form-urlencoded",
         ));
     }
-    let fields =
-        Fields::parse(body).ok_or_else(|| OAuthError::invalid_request("the body is not UTF-8"))?;
+    let fields = Fields::parse(body)
+        .ok_or_else(|| OAuthError::invalid_request("the body is not UTF-8 text without NUL"))?;
     if let Some(name) = fields.duplicate(single) {
         return Err(OAuthError::invalid_request(format!("{name} stands more than once")));
     }
