@@ -88,14 +88,15 @@ impl Manager {
                 // WAL: readers don't wait for the writer. FULL: a commit that returned is on
                 // disk. Checkpoints wait for the end of a batch of 1,000 pages.
                 connection
-                    .batch_execute(&format!(
-                        "PRAGMA busy_timeout = {};
-                         PRAGMA journal_mode = WAL;
-                         PRAGMA synchronous = FULL;
+                    .batch_execute(&format!("PRAGMA busy_timeout = {};", self.busy_millis))
+                    .map_err(setup)?;
+                self.write_ahead(&mut connection).map_err(setup)?;
+                connection
+                    .batch_execute(
+                        "PRAGMA synchronous = FULL;
                          PRAGMA foreign_keys = ON;
                          PRAGMA temp_store = MEMORY;",
-                        self.busy_millis
-                    ))
+                    )
                     .map_err(setup)?;
                 Ok(Connection::Sqlite(connection))
             }
@@ -134,6 +135,26 @@ impl Pooled {
         self.suspect = matches!(&done, Err(error) if error.poisons());
         self.used_at = Instant::now();
         done
+    }
+}
+
+impl Manager {
+    /// Switches a database to WAL. The first switch needs it for itself alone, and SQLite doesn't
+    /// wait for that by its own timeout: of several that open a new file at once, all but one
+    /// are told that it is locked, and ask again.
+    fn write_ahead(&self, connection: &mut SqliteConnection) -> diesel::QueryResult<()> {
+        let begun = Instant::now();
+        loop {
+            match connection.batch_execute("PRAGMA journal_mode = WAL;") {
+                Err(error)
+                    if error.to_string().contains("locked")
+                        && begun.elapsed().as_millis() < self.busy_millis =>
+                {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                other => return other,
+            }
+        }
     }
 }
 
