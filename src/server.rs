@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::passwords::{Cost, PasswordError, Passwords};
 use crate::crypto::root_secret::{RootSecret, RootSecretError};
+use crate::protocol::known_clients::KnownClients;
 use crate::protocol::{keys, setup};
 use crate::settings::Settings;
 use crate::storage::prune::{self, Retention};
@@ -136,6 +137,7 @@ impl Server {
             link.map(|link| format!("{}/setup?link={}", settings.issuer.as_str(), link.reveal()));
         let state = AppState {
             db,
+            clients: KnownClients::default(),
             keyring,
             clock,
             passwords,

@@ -27,7 +27,7 @@ struct Fixed {
 /// What stands in the database, sealed under the root secret.
 pub struct StoredKeys {
     /// The token secrets.
-    pub tokens: TokenKeys,
+    pub tokens: Arc<TokenKeys>,
     /// The signing keys, those that sign first.
     pub signing: Vec<SigningKey>,
 }

@@ -4,12 +4,17 @@
 //! sign-ins waits in line here, and neither takes the memory nor the threads that
 //! refreshes need. A line that is too long is answered "try again".
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::Semaphore;
+use crossbeam_channel::{Sender, bounded};
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
+use tokio::sync::oneshot;
 
 use super::random;
 use crate::domain::secret::PlainSecret;
@@ -51,28 +56,42 @@ pub enum Verified {
     Wrong,
 }
 
+/// One hash to make or to hold against.
+type Job = Box<dyn FnOnce() + Send>;
+
 /// The pool. Clones share it.
 #[derive(Clone)]
 pub struct Passwords {
     cost: Cost,
-    running: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    line: Sender<Job>,
     dummy: Arc<str>,
 }
+
+/// How far the pool's threads step back behind those that refresh (`nice`): under full load
+/// they get about a tenth of a core's time, with nothing else to do all of it.
+const STEP_BACK: i32 = 10;
 
 impl Passwords {
     /// A pool that hashes at most `at_once` at a time.
     ///
     /// # Errors
-    /// When Argon2 refuses the cost.
+    /// When Argon2 refuses the cost, or there are no threads.
     pub fn new(cost: Cost, at_once: usize) -> Result<Self, PasswordError> {
         let dummy = hash(cost, random::secret("").reveal())?;
-        Ok(Self {
-            cost,
-            running: Arc::new(Semaphore::new(at_once.max(1))),
-            waiting: Arc::new(Semaphore::new(at_once.max(1) * WAITING_PER_HASH)),
-            dummy: dummy.into(),
-        })
+        let (line, jobs) = bounded::<Job>(at_once.max(1) * WAITING_PER_HASH);
+        for n in 0..at_once.max(1) {
+            let jobs = jobs.clone();
+            thread::Builder::new()
+                .name(format!("password-{n}"))
+                .spawn(move || {
+                    if let Err(error) = setpriority_process(Some(gettid()), STEP_BACK) {
+                        tracing::debug!(cause = %error, "password hashes run at full priority");
+                    }
+                    jobs.iter().for_each(|job| job());
+                })
+                .map_err(|error| PasswordError::Failed(error.to_string()))?;
+        }
+        Ok(Self { cost, line, dummy: dummy.into() })
     }
 
     /// The hash to store for a new password, as a PHC string.
@@ -115,17 +134,18 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let _place =
-            Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| PasswordError::Busy)?;
-        let turn =
-            Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordError::Busy)?;
-        tokio::task::spawn_blocking(move || {
-            // The turn ends with the work, not with a caller that gave up waiting for it.
-            let _turn = turn;
-            work()
-        })
-        .await
-        .map_err(|error| PasswordError::Failed(error.to_string()))?
+        let (reply, answer) = oneshot::channel();
+        let job = move || {
+            // Nobody waits for it any more: the next one's turn.
+            if reply.is_closed() {
+                return;
+            }
+            let done = catch_unwind(AssertUnwindSafe(work))
+                .unwrap_or_else(|_| Err(PasswordError::Failed("it broke off".to_owned())));
+            let _ = reply.send(done);
+        };
+        self.line.try_send(Box::new(job)).map_err(|_| PasswordError::Busy)?;
+        answer.await.map_err(|error| PasswordError::Failed(error.to_string()))?
     }
 }
 

@@ -1,5 +1,8 @@
 //! The only place that asks for randomness.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,9 +23,15 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A random number for a row's write id. Never zero, which stands for "never written".
+/// A number for a row's write id: one of a random sequence of this process, so that no other
+/// process meets it and none of its own comes twice. It is a name and no secret. Never zero,
+/// which stands for "never written".
 pub fn write_id() -> i64 {
-    i64::from_be_bytes(bytes::<8>()) | 1
+    static NEXT: LazyLock<AtomicU64> =
+        LazyLock::new(|| AtomicU64::new(u64::from_be_bytes(bytes::<8>())));
+    // An odd step reaches every number before it comes back to the first.
+    let id = NEXT.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+    i64::from_be_bytes(id.to_be_bytes()) | i64::from(id == 0)
 }
 
 /// A secret of 256 bits after a recognisable prefix.

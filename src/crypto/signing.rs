@@ -1,10 +1,14 @@
 //! Signing keys and JWTs (RFC 7515 to 7519), by jsonwebtoken over aws-lc-rs.
 
 use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::error::{KeyRejected, Unspecified};
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256,
+};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm as JwtAlgorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::Serialize;
@@ -61,8 +65,41 @@ pub struct SigningKey {
     pub algorithm: Algorithm,
     /// The public half, as the key set shows it.
     pub public: serde_json::Value,
-    encoding: EncodingKey,
+    pair: Pair,
     decoding: DecodingKey,
+}
+
+/// A private key, parsed and checked once: jsonwebtoken would do that for each signature, at
+/// more than the price of the signature itself.
+enum Pair {
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    Rsa(RsaKeyPair),
+}
+
+impl Pair {
+    fn from_pkcs8(algorithm: Algorithm, private: &[u8]) -> Result<Self, KeyRejected> {
+        Ok(match algorithm {
+            Algorithm::Es256 => {
+                Self::Ecdsa(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private)?)
+            }
+            Algorithm::EdDsa => Self::Ed25519(Ed25519KeyPair::from_pkcs8(private)?),
+            Algorithm::Rs256 => Self::Rsa(RsaKeyPair::from_pkcs8(private)?),
+        })
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+        let random = SystemRandom::new();
+        match self {
+            Self::Ecdsa(pair) => Ok(pair.sign(&random, message)?.as_ref().to_vec()),
+            Self::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)?;
+                Ok(signature)
+            }
+        }
+    }
 }
 
 /// The private half in PKCS #8, to be sealed and stored.
@@ -118,7 +155,8 @@ impl SigningKey {
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
         let decoding = DecodingKey::from_jwk(&jwk).map_err(|e| failed(e.to_string()))?;
         let public = serde_json::to_value(&jwk).map_err(|e| failed(e.to_string()))?;
-        Ok(Self { kid, algorithm, public, encoding, decoding })
+        let pair = Pair::from_pkcs8(algorithm, private).map_err(|e| failed(e.to_string()))?;
+        Ok(Self { kid, algorithm, public, pair, decoding })
     }
 
     /// Signs claims; `kind` is the header's `typ`, such as `at+jwt`.
@@ -126,11 +164,23 @@ impl SigningKey {
     /// # Errors
     /// When the claims can't be written as JSON.
     pub fn sign(&self, kind: &str, claims: &impl Serialize) -> Result<String, SigningError> {
+        let failed = |cause: String| SigningError { algorithm: self.algorithm, cause };
         let mut header = Header::new(self.algorithm.jwt());
         header.typ = Some(kind.to_owned());
         header.kid = Some(self.kid.clone());
-        jsonwebtoken::encode(&header, claims, &self.encoding)
-            .map_err(|e| SigningError { algorithm: self.algorithm, cause: e.to_string() })
+        let header = serde_json::to_vec(&header).map_err(|e| failed(e.to_string()))?;
+        let claims = serde_json::to_vec(claims).map_err(|e| failed(e.to_string()))?;
+        // The compact serialization of RFC 7515 section 7.1.
+        let mut text = URL_SAFE_NO_PAD.encode(header);
+        text.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims, &mut text);
+        let signature = self
+            .pair
+            .sign(text.as_bytes())
+            .map_err(|_| failed("the library couldn't sign".to_owned()))?;
+        text.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut text);
+        Ok(text)
     }
 
     /// The claims of a token that this key signed with this `typ`; `None` otherwise. Times

@@ -1,5 +1,7 @@
 //! Client authentication (RFC 6749 section 2.3; OAuth 2.1 section 2.4).
 
+use std::borrow::Borrow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -66,24 +68,35 @@ pub fn read(
     })
 }
 
-/// The client, if it is who it says. A registered method isn't a riddle: a confidential client
-/// may offer its secret either way, since both show the same knowledge and client libraries
-/// choose for themselves.
+/// The client, if it is who it says.
 ///
 /// # Errors
-/// `invalid_client`, the same for each cause; or what storage says.
+/// As [`prove`]; or what storage says.
 pub fn authenticate(
     connection: &mut Connection,
     credentials: &Credentials,
 ) -> Result<Client, OAuthError> {
+    prove(clients::find(connection, &credentials.client_id)?, credentials)
+}
+
+/// The client that was found under the id of these credentials, if they prove it. A registered
+/// method isn't a riddle: a confidential client may offer its secret either way, since both show
+/// the same knowledge and client libraries choose for themselves.
+///
+/// # Errors
+/// `invalid_client`, the same for each cause.
+pub fn prove<C: Borrow<Client>>(
+    found: Option<C>,
+    credentials: &Credentials,
+) -> Result<C, OAuthError> {
     let challenge = credentials.method == AuthMethod::ClientSecretBasic;
     let refuse = |cause: &str| {
         Err(OAuthError::invalid_client(format!("{}: {cause}", credentials.client_id), challenge))
     };
-    let Some(client) = clients::find(connection, &credentials.client_id)? else {
+    let Some(client) = found else {
         return refuse("there is no such client");
     };
-    match (&client.secret, &credentials.secret) {
+    match (&client.borrow().secret, &credentials.secret) {
         (Some(known), Some(offered)) if known.matches(&offered.hash()) => Ok(client),
         (Some(_), Some(_)) => refuse("wrong secret"),
         (Some(_), None) => refuse("a confidential client came without its secret"),

@@ -1,6 +1,8 @@
 //! The keys of a database: made at its first start, sealed under the root secret, and read
 //! at every start.
 
+use std::sync::Arc;
+
 use crate::crypto::keyring::StoredKeys;
 use crate::crypto::random;
 use crate::crypto::root_secret::RootSecret;
@@ -88,7 +90,7 @@ pub fn read(connection: &mut Connection, root: &RootSecret) -> Result<StoredKeys
         if key.retired_at.is_none() { signing.push(opened) } else { retired.push(opened) }
     }
     signing.append(&mut retired);
-    Ok(StoredKeys { tokens, signing })
+    Ok(StoredKeys { tokens: Arc::new(tokens), signing })
 }
 
 /// The fingerprint of the root secret that this database belongs to.

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod code_grant;
 pub mod introspect;
 pub mod keys;
+pub mod known_clients;
 pub mod metadata;
 pub mod oauth_error;
 pub mod oxide;

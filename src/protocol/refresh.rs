@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::access::{self, Issuing};
+use super::known_clients::Known;
 use super::oauth_error::{Code, OAuthError};
 use crate::crypto::keyring::Keyring;
 use crate::crypto::random;
@@ -116,12 +117,13 @@ pub struct RefreshRequest {
 pub fn command(
     keyring: &Keyring,
     lifetimes: &Lifetimes,
-    client: &Client,
+    known: &Known,
     request: &RefreshRequest,
     caller: Caller,
     arrived: Timestamp,
     reference: &str,
 ) -> std::result::Result<RotateCommand, OAuthError> {
+    let client = &known.client;
     if !client.metadata.has_grant(GrantType::RefreshToken) {
         let description = "this client may not use the refresh_token grant";
         return Err(OAuthError::new(Code::UnauthorizedClient, description));
@@ -134,10 +136,11 @@ pub fn command(
     };
     let token = RefreshToken::parse(&request.token)
         .ok_or_else(|| not_issued_here("its form is not that of a refresh token of this server"))?;
-    let tokens = keyring.stored().tokens.clone();
+    let tokens = Arc::clone(&keyring.stored().tokens);
     Ok(RotateCommand {
         token,
         client_id: client.id.clone(),
+        clients_epoch: known.epoch,
         caller,
         // A confidential client has just said who it is.
         proven: !client.metadata.is_public(),
@@ -149,7 +152,7 @@ pub fn command(
             recovery: None,
         },
         scope,
-        authenticity: Arc::new(tokens),
+        authenticity: tokens,
         write_id: random::write_id(),
         reference: Some(reference.to_owned()),
     })
@@ -209,12 +212,20 @@ pub fn answer(
             "this server does not have the token's key yet; try again in a moment",
         )
         .retry_after(Duration::from_secs(1))),
+        RotateOutcome::ClientsChanged => Err(OAuthError::new(
+            Code::TemporarilyUnavailable,
+            "the registered clients are being changed; try again in a moment",
+        )
+        .retry_after(Duration::from_secs(1))),
     }
 }
 
+/// The word for the usual outcome.
+pub const ROTATED: &str = "rotated";
+
 fn given_name(how: Given) -> &'static str {
     match how {
-        Given::Rotated { .. } => "rotated",
+        Given::Rotated { .. } => ROTATED,
         Given::Retried => "retried",
         Given::Reissued { alarm: false } => "reissued",
         Given::Reissued { alarm: true } => "reissued after a stranger",

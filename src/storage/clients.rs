@@ -3,9 +3,10 @@
 use diesel::prelude::*;
 
 use super::connection::Connection;
+use super::either::either;
 use super::error::{Result, StorageError};
 use super::families::{from_duration, to_duration};
-use super::schema::clients as c;
+use super::schema::{clients as c, meta};
 use crate::domain::access_token::AccessTokenFormat;
 use crate::domain::client::{
     AuthMethod, Client, ClientId, ClientMetadata, GrantType, RefreshPolicy,
@@ -117,6 +118,33 @@ impl From<&ClientMetadata> for Changes {
     }
 }
 
+/// Under which name the count of changes stands.
+pub(super) const EPOCH: &str = "clients_epoch";
+
+/// How many changes there were to clients. What was read of one counts as long as this is what
+/// it was then; every change here, in whichever process, moves it in the same transaction.
+pub fn epoch(connection: &mut Connection) -> Result<i64> {
+    let query = meta::table.filter(meta::name.eq(EPOCH)).select(meta::value);
+    let text = either!(connection, |c| query.get_result::<String>(c)).optional()?;
+    read_epoch(text)
+}
+
+pub(super) fn read_epoch(text: Option<String>) -> Result<i64> {
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| StorageError::Corrupt(format!("meta has no {EPOCH}")))
+}
+
+/// Counts a change. On Postgres this holds the count until the transaction ends, so that two
+/// changes never make one.
+fn changed(connection: &mut Connection) -> Result<()> {
+    diesel::sql_query(
+        "UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) \
+         WHERE name = 'clients_epoch'",
+    )
+    .execute(connection)?;
+    Ok(())
+}
+
 /// Adds a client; `Duplicate` when its id is taken.
 pub fn add(connection: &mut Connection, client: &Client) -> Result<()> {
     let m = Changes::from(&client.metadata);
@@ -141,7 +169,7 @@ pub fn add(connection: &mut Connection, client: &Client) -> Result<()> {
             c::created_at.eq(client.created_at.as_millis()),
         ))
         .execute(connection)?;
-    Ok(())
+    changed(connection)
 }
 
 /// The client with this id.
@@ -174,6 +202,7 @@ pub fn update(
     let rows = diesel::update(c::table.filter(c::id.eq(id.as_str())))
         .set(Changes::from(metadata))
         .execute(connection)?;
+    changed(connection)?;
     Ok(rows == 1)
 }
 
@@ -186,12 +215,15 @@ pub fn set_secret(
     let rows = diesel::update(c::table.filter(c::id.eq(id.as_str())))
         .set(c::secret_hash.eq(secret.map(|hash| hash.as_bytes().to_vec())))
         .execute(connection)?;
+    changed(connection)?;
     Ok(rows == 1)
 }
 
 /// Removes a client. Whether it was there.
 pub fn remove(connection: &mut Connection, id: &ClientId) -> Result<bool> {
-    Ok(diesel::delete(c::table.filter(c::id.eq(id.as_str()))).execute(connection)? == 1)
+    let rows = diesel::delete(c::table.filter(c::id.eq(id.as_str()))).execute(connection)?;
+    changed(connection)?;
+    Ok(rows == 1)
 }
 
 fn clients(rows: Vec<Row>) -> Result<Vec<Client>> {

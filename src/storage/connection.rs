@@ -67,6 +67,11 @@ impl Manager {
         self.kind
     }
 
+    /// How long SQLite waits for another process's lock.
+    pub(super) fn busy_millis(&self) -> u128 {
+        self.busy_millis
+    }
+
     /// SQLite's file; none on Postgres.
     pub fn path(&self) -> Option<&std::path::Path> {
         (self.kind == Kind::Sqlite).then(|| std::path::Path::new(self.target.expose_secret()))
@@ -86,7 +91,7 @@ impl Manager {
             Kind::Sqlite => {
                 let mut connection = SqliteConnection::establish(self.target.expose_secret())?;
                 // WAL: readers don't wait for the writer. FULL: a commit that returned is on
-                // disk. Checkpoints wait for the end of a batch of 1,000 pages.
+                // disk. The log is copied into the file beside the writer, not within a commit.
                 connection
                     .batch_execute(&format!("PRAGMA busy_timeout = {};", self.busy_millis))
                     .map_err(setup)?;
@@ -94,6 +99,7 @@ impl Manager {
                 connection
                     .batch_execute(
                         "PRAGMA synchronous = FULL;
+                         PRAGMA wal_autocheckpoint = 0;
                          PRAGMA foreign_keys = ON;
                          PRAGMA temp_store = MEMORY;",
                     )

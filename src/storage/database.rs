@@ -8,23 +8,29 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use diesel::Connection as _;
 use diesel::prelude::*;
 use diesel::r2d2::Pool;
 use diesel::sql_types::BigInt;
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 
+use super::checkpoint::Checkpoints;
 use super::connection::{Connection, Kind, Manager};
 use super::error::{Result, StorageError};
-use super::group_commit;
+use super::group_commit::{self, LARGEST_BATCH};
 use super::job::{Job, Rotation, Task, Work};
 use super::migrations::{self, Migration};
-use super::rotation::{RotateCommand, RotateOutcome};
+use super::rotation::{RotateCommand, RotateOutcome, rotate_together};
 use crate::domain::time::Timestamp;
 
 /// A rotation that waited longer than this for its turn doesn't happen: its caller has given up
 /// by now, and what it would do would be late.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many connections to Postgres do nothing but rotate. What waits for them goes together,
+/// so few are faster than many.
+const ROTATING: u32 = 2;
 
 /// How a database is opened.
 #[derive(Clone, Debug)]
@@ -49,7 +55,13 @@ struct Shared {
     kind: Kind,
     manager: Manager,
     reads: Sender<Box<dyn Work>>,
-    changes: Sender<Job>,
+    changes: Changes,
+}
+
+/// Where changes wait. SQLite has one writer, so all of them wait in one line.
+enum Changes {
+    Sqlite(Sender<Job>),
+    Postgres { writes: Sender<Box<dyn Work>>, rotations: Sender<Box<Rotation>> },
 }
 
 impl Database {
@@ -71,32 +83,44 @@ impl Database {
         // The first connection says what is wrong, in the database's own words.
         let first = manager.open()?;
         let size = options.connections.max(1);
+        let rotating = if manager.kind() == Kind::Postgres { ROTATING } else { 0 };
         let pool = Pool::builder()
-            .max_size(size)
+            .max_size(size + rotating)
             .min_idle(Some(0))
             .connection_timeout(options.busy)
             .test_on_check_out(true)
             .build_unchecked(manager.clone());
 
         let (reads, read_jobs) = bounded::<Box<dyn Work>>(options.queue);
-        let (changes, change_jobs) = bounded::<Job>(options.queue);
         for n in 0..size {
             let (pool, jobs) = (pool.clone(), read_jobs.clone());
             spawn(&format!("db-read-{n}"), move || read(&pool, &jobs))?;
         }
-        match manager.kind() {
+        let changes = match manager.kind() {
             Kind::Sqlite => {
+                let (changes, jobs) = bounded(options.queue);
+                let checkpoints = Checkpoints::start(&manager)?;
                 let manager = manager.clone();
-                spawn("db-write", move || group_commit::run(&manager, first, &change_jobs))?;
+                spawn("db-write", move || {
+                    group_commit::run(&manager, first, &jobs, checkpoints);
+                })?;
+                Changes::Sqlite(changes)
             }
             Kind::Postgres => {
                 drop(first);
+                let (writes, jobs) = bounded::<Box<dyn Work>>(options.queue);
                 for n in 0..size {
-                    let (pool, jobs) = (pool.clone(), change_jobs.clone());
-                    spawn(&format!("db-write-{n}"), move || change(&pool, &jobs))?;
+                    let (pool, jobs) = (pool.clone(), jobs.clone());
+                    spawn(&format!("db-write-{n}"), move || write(&pool, &jobs))?;
                 }
+                let (rotations, jobs) = bounded(options.queue);
+                for n in 0..rotating {
+                    let (pool, jobs) = (pool.clone(), jobs.clone());
+                    spawn(&format!("db-rotate-{n}"), move || rotate(&pool, &jobs))?;
+                }
+                Changes::Postgres { writes, rotations }
             }
-        }
+        };
         Ok(Self { shared: Arc::new(Shared { kind: manager.kind(), manager, reads, changes }) })
     }
 
@@ -130,7 +154,10 @@ impl Database {
         T: Send + 'static,
     {
         let (task, answer) = Task::new(work);
-        send(&self.shared.changes, Job::Write(Box::new(task)))?;
+        match &self.shared.changes {
+            Changes::Sqlite(changes) => send(changes, Job::Write(Box::new(task)))?,
+            Changes::Postgres { writes, .. } => send(writes, Box::new(task) as Box<dyn Work>)?,
+        }
         wait(answer).await
     }
 
@@ -141,8 +168,11 @@ impl Database {
     pub async fn rotate(&self, command: RotateCommand) -> Result<RotateOutcome> {
         let (reply, answer) = oneshot::channel();
         let deadline = Instant::now() + PATIENCE;
-        let rotation = Rotation { command, done: None, reply, deadline };
-        send(&self.shared.changes, Job::Rotate(Box::new(rotation)))?;
+        let rotation = Box::new(Rotation { command, done: None, reply, deadline });
+        match &self.shared.changes {
+            Changes::Sqlite(changes) => send(changes, Job::Rotate(rotation))?,
+            Changes::Postgres { rotations, .. } => send(rotations, rotation)?,
+        }
         wait(answer).await
     }
 
@@ -235,23 +265,46 @@ fn read(pool: &Pool<Manager>, jobs: &Receiver<Box<dyn Work>>) {
     }
 }
 
-/// Changes Postgres until all senders are gone.
-fn change(pool: &Pool<Manager>, jobs: &Receiver<Job>) {
+/// Writes to Postgres until all senders are gone.
+fn write(pool: &Pool<Manager>, jobs: &Receiver<Box<dyn Work>>) {
     while let Ok(mut job) = jobs.recv() {
         let end = match pool.get() {
-            Ok(_) if job.is_overdue() => {
-                Err(StorageError::Unavailable("the request waited too long for its turn".into()))
-            }
             Ok(mut pooled) => protected(|| {
-                pooled.run(|connection| match &mut job {
-                    // Its one statement is its transaction.
-                    Job::Rotate(_) => job.run(connection),
-                    Job::Write(_) => job.run_in_transaction(connection),
-                })
+                pooled.run(|connection| connection.transaction(|connection| job.run(connection)))
             }),
             Err(error) => Err(StorageError::Unavailable(error.to_string())),
         };
         job.answer(end);
+    }
+}
+
+/// Rotates on Postgres until all senders are gone: at once while nobody else waits, else what
+/// came while the last ones were committed together.
+fn rotate(pool: &Pool<Manager>, jobs: &Receiver<Box<Rotation>>) {
+    while let Ok(job) = jobs.recv() {
+        // The wait for a connection counts too.
+        let pooled = pool.get();
+        let waiting = std::iter::once(job).chain(jobs.try_iter()).take(LARGEST_BATCH);
+        let (overdue, mut batch): (Vec<_>, Vec<_>) =
+            waiting.map(|job| *job).partition(Rotation::is_overdue);
+        let late = || StorageError::Unavailable("the request waited too long for its turn".into());
+        overdue.into_iter().for_each(|rotation| rotation.answer(Err(late())));
+        let end = match pooled {
+            Ok(mut pooled) => {
+                protected(|| pooled.run(|connection| rotate_together(connection, &mut batch)))
+            }
+            Err(error) => Err(StorageError::Unavailable(error.to_string())),
+        };
+        for rotation in batch {
+            // What was carried out before an error is committed.
+            let end = match &end {
+                Err(error) if rotation.done.is_none() => {
+                    Err(StorageError::Unavailable(error.to_string()))
+                }
+                _ => Ok(()),
+            };
+            rotation.answer(end);
+        }
     }
 }
 

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
+use super::clients::EPOCH;
 use super::connection::Connection;
+use super::either::either;
 use super::error::{Result, StorageError};
-use super::schema::token_families as t;
+use super::schema::{meta, token_families as t};
 use crate::domain::caller::{Caller, CallerId};
 use crate::domain::client::ClientId;
 use crate::domain::history::{History, Kind};
@@ -235,13 +237,27 @@ impl TryFrom<Row> for Family {
 
 /// The family with this id.
 pub fn find(connection: &mut Connection, id: FamilyId) -> Result<Option<Family>> {
-    t::table
-        .filter(t::id.eq(id.as_bytes().as_slice()))
-        .select(columns!())
-        .first::<Row>(connection)
+    let query = t::table.filter(t::id.eq(id.as_bytes().as_slice())).select(columns!());
+    // Not `first`: SQLite plans a query anew for each value that its LIMIT is bound to.
+    either!(connection, |c| query.get_result::<Row>(c))
         .optional()?
         .map(Family::try_from)
         .transpose()
+}
+
+/// The families with these ids, in no order, and what [`super::clients::epoch`] was as they
+/// were read. One statement: one round trip, one moment.
+pub(super) fn find_for_rotation(
+    connection: &mut Connection,
+    ids: &[FamilyId],
+) -> Result<Vec<(Family, i64)>> {
+    let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+    let epoch = meta::table.filter(meta::name.eq(EPOCH)).select(meta::value).single_value();
+    let query = t::table.filter(t::id.eq_any(ids)).select((columns!(), epoch));
+    either!(connection, |c| query.load::<(Row, Option<String>)>(c))?
+        .into_iter()
+        .map(|(row, epoch)| Ok((Family::try_from(row)?, super::clients::read_epoch(epoch)?)))
+        .collect()
 }
 
 /// Begins a family at generation 1.
@@ -649,6 +665,10 @@ pub fn end_all(
         }
     }
     Ok(ended)
+}
+
+pub(super) fn callers_to_bytes(callers: &[CallerId]) -> Vec<u8> {
+    callers.iter().flat_map(|caller| *caller.as_bytes()).collect()
 }
 
 pub(super) fn to_i64(generation: u64) -> Result<i64> {

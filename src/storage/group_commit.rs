@@ -4,20 +4,29 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam_channel::Receiver;
+use diesel::Connection as _;
 use diesel::connection::{AnsiTransactionManager, TransactionManager, TransactionManagerStatus};
 use diesel::sqlite::SqliteConnection;
 
+use super::checkpoint::Checkpoints;
+use super::clients;
 use super::connection::{Connection, Manager};
 use super::error::{Result, StorageError};
 use super::job::Job;
+use super::rotation::rotate;
 
 /// How many changes share one commit at most.
-const LARGEST_BATCH: usize = 64;
+pub(super) const LARGEST_BATCH: usize = 64;
 
 type Transactions = AnsiTransactionManager;
 
 /// Writes until all senders are gone.
-pub(super) fn run(manager: &Manager, first: Connection, jobs: &Receiver<Job>) {
+pub(super) fn run(
+    manager: &Manager,
+    first: Connection,
+    jobs: &Receiver<Job>,
+    mut checkpoints: Checkpoints,
+) {
     let mut connection = Some(first);
     while let Ok(job) = jobs.recv() {
         let mut batch = vec![job];
@@ -35,6 +44,9 @@ pub(super) fn run(manager: &Manager, first: Connection, jobs: &Receiver<Job>) {
         match open {
             Ok(mut open) => {
                 if write(&mut open, batch) {
+                    if let Ok(sqlite) = sqlite(&mut open) {
+                        checkpoints.committed(sqlite);
+                    }
                     connection = Some(open);
                 }
             }
@@ -50,8 +62,9 @@ fn write(connection: &mut Connection, mut batch: Vec<Job>) -> bool {
         return false;
     }
     let mut ends: Vec<Result<()>> = Vec::with_capacity(batch.len());
+    let mut epoch = None;
     for job in &mut batch {
-        let ran = catch_unwind(AssertUnwindSafe(|| job.run_in_transaction(connection)));
+        let ran = catch_unwind(AssertUnwindSafe(|| run_one(connection, job, &mut epoch)));
         match ran {
             Ok(Err(error)) if error.poisons() => {
                 // A full disk or an I/O error inside a savepoint rolls everything back, and
@@ -70,6 +83,26 @@ fn write(connection: &mut Connection, mut batch: Vec<Job>) -> bool {
             true
         }
         Err(error) => give_up(connection, batch, &error.to_string()),
+    }
+}
+
+/// Runs one change within the batch's transaction. `epoch` is the count of changes to clients,
+/// while no change in between may have moved it.
+fn run_one(connection: &mut Connection, job: &mut Job, epoch: &mut Option<i64>) -> Result<()> {
+    match job {
+        Job::Write(work) => {
+            *epoch = None;
+            connection.transaction(|connection| work.run(connection))
+        }
+        // A rotation writes with one statement, or makes a savepoint of its own.
+        Job::Rotate(rotation) => {
+            let epoch = match *epoch {
+                Some(known) => known,
+                None => *epoch.insert(clients::epoch(connection)?),
+            };
+            rotation.done = Some(rotate(connection, &rotation.command, epoch)?);
+            Ok(())
+        }
     }
 }
 

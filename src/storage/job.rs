@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use diesel::Connection as _;
 use tokio::sync::oneshot;
 
 use super::connection::Connection;
 use super::error::{Result, StorageError};
-use super::rotation::{self, RotateCommand, RotateOutcome};
+use super::rotation::{RotateCommand, RotateOutcome};
 
 /// What a queue carries. A rotation is data, so that those that wait together can be merged.
 pub(super) enum Job {
@@ -70,43 +69,38 @@ pub(super) struct Rotation {
     pub(super) deadline: Instant,
 }
 
+impl Rotation {
+    /// Whether it waited so long that it must not run.
+    pub(super) fn is_overdue(&self) -> bool {
+        Instant::now() > self.deadline
+    }
+
+    /// Gives the answer, or the error that took it away.
+    pub(super) fn answer(self, end: Result<()>) {
+        let answer = match (end, self.done) {
+            (Ok(()), Some(done)) => Ok(done),
+            (Ok(()), None) => Err(StorageError::Unavailable("there is no answer".into())),
+            (Err(error), _) => Err(error),
+        };
+        // Whoever asked may have gone; what was committed stays.
+        let _ = self.reply.send(answer);
+    }
+}
+
 impl Job {
     /// Whether it waited so long that it must not run.
     pub(super) fn is_overdue(&self) -> bool {
         match self {
-            Self::Rotate(rotation) => Instant::now() > rotation.deadline,
+            Self::Rotate(rotation) => rotation.is_overdue(),
             Self::Write(_) => false,
         }
-    }
-
-    /// Runs it within the transaction that is open.
-    pub(super) fn run(&mut self, connection: &mut Connection) -> Result<()> {
-        match self {
-            Self::Write(work) => work.run(connection),
-            Self::Rotate(rotation) => {
-                rotation.done = Some(rotation::rotate(connection, &rotation.command)?);
-                Ok(())
-            }
-        }
-    }
-
-    /// Runs it in a transaction, or a savepoint where one is open.
-    pub(super) fn run_in_transaction(&mut self, connection: &mut Connection) -> Result<()> {
-        connection.transaction(|connection| self.run(connection))
     }
 
     /// Gives the answer, or the error that took it away.
     pub(super) fn answer(self, end: Result<()>) {
         match self {
             Self::Write(work) => work.answer(end),
-            Self::Rotate(rotation) => {
-                let answer = match (end, rotation.done) {
-                    (Ok(()), Some(done)) => Ok(done),
-                    (Ok(()), None) => Err(StorageError::Unavailable("there is no answer".into())),
-                    (Err(error), _) => Err(error),
-                };
-                let _ = rotation.reply.send(answer);
-            }
+            Self::Rotate(rotation) => rotation.answer(end),
         }
     }
 }

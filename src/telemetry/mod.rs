@@ -16,7 +16,7 @@ use tracing_subscriber::{EnvFilter, Registry};
 use crate::settings::{LogFormat, LogSettings};
 
 pub use reference::Reference;
-pub use request::follow;
+pub use request::{Routine, follow};
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]

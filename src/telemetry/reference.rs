@@ -2,6 +2,7 @@
 //! error page, and what stands in every line of the log about that request.
 
 use std::fmt;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Crockford's base32: no I, L, O or U, so that it can be read out loud.
@@ -17,15 +18,18 @@ impl Reference {
         Self(bytes)
     }
 
-    /// A new one at random.
-    pub fn random() -> Self {
-        let mut bytes = [0; 5];
-        if aws_lc_rs::rand::fill(&mut bytes).is_err() {
-            // It is a name and no secret; without randomness a count will do.
-            static COUNT: AtomicU64 = AtomicU64::new(0);
-            let [_, _, _, rest @ ..] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-            bytes = rest;
-        }
+    /// A new one: one of a random sequence of this process. It is a name and no secret.
+    pub fn next() -> Self {
+        static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| {
+            let mut start = [0; 8];
+            // Without randomness a count from zero will do.
+            let _ = aws_lc_rs::rand::fill(&mut start);
+            AtomicU64::new(u64::from_be_bytes(start))
+        });
+        // An odd step reaches every number before it comes back to the first; neighbours
+        // don't look alike.
+        let next = NEXT.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        let [_, _, _, bytes @ ..] = (next >> 24).to_be_bytes();
         Self(bytes)
     }
 }
@@ -33,19 +37,15 @@ impl Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bits = self.0.iter().fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
+        let mut text = String::with_capacity(9);
         for place in 0..8_u32 {
             if place == 4 {
-                f.write_str("-")?;
+                text.push('-');
             }
-            let digit = (bits >> (35 - 5 * place)) & 31;
-            let letter = usize::try_from(digit)
-                .ok()
-                .and_then(|digit| ALPHABET.get(digit))
-                .copied()
-                .unwrap_or(b'0');
-            write!(f, "{}", char::from(letter))?;
+            let digit = usize::try_from((bits >> (35 - 5 * place)) & 31).unwrap_or(0);
+            text.push(ALPHABET.get(digit).copied().map_or('0', char::from));
         }
-        Ok(())
+        f.pad(&text)
     }
 }
 
@@ -62,6 +62,6 @@ mod tests {
 
     #[test]
     fn two_of_them_differ() {
-        assert_ne!(Reference::random(), Reference::random());
+        assert_ne!(Reference::next(), Reference::random());
     }
 }

@@ -21,6 +21,10 @@ const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_SEGMENT: usize = 40;
 const LONGEST_PATH: usize = 200;
 
+/// Put into an answer's extensions: one of thousands alike, not worth a line unless it failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Routine;
+
 /// Follows a request from its first byte to its answer; the outermost
 /// middleware: `.wrap(actix_web::middleware::from_fn(telemetry::follow))`.
 ///
@@ -30,7 +34,7 @@ pub async fn follow<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let reference = Reference::random();
+    let reference = Reference::next();
     let begun = Instant::now();
     request.extensions_mut().insert(reference);
     let path = shown(request.path());
@@ -43,12 +47,13 @@ pub async fn follow<B: MessageBody>(
     );
     async move {
         let mut outcome = next.call(request).await;
-        let status = match &mut outcome {
+        let (status, quiet) = match &mut outcome {
             Ok(response) => {
                 name(response.headers_mut(), reference);
-                response.status()
+                let routine = response.response().extensions().get::<Routine>().is_some();
+                (response.status(), quiet || routine)
             }
-            Err(error) => error.as_response_error().status_code(),
+            Err(error) => (error.as_response_error().status_code(), quiet),
         };
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status_number = status.as_u16();
@@ -84,6 +89,10 @@ fn is_routine(path: &str) -> bool {
 }
 
 fn shown(path: &str) -> String {
+    let longest = path.split('/').map(str::len).max().unwrap_or(0);
+    if path.len() <= LONGEST_PATH && longest <= LONGEST_SEGMENT {
+        return path.to_owned();
+    }
     let whole: Vec<String> = path
         .split('/')
         .map(|segment| match segment.len() {

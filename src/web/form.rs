@@ -65,8 +65,12 @@ impl Fields {
 
 /// Percent-decoding with "+" for a space; `None` when the result isn't UTF-8 or holds a NUL.
 fn decode(text: &str) -> Option<String> {
-    let spaced = text.replace('+', " ");
-    let text = percent_encoding::percent_decode_str(&spaced).decode_utf8().ok()?.into_owned();
+    let text = if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&spaced).decode_utf8().ok()?.into_owned()
+    } else {
+        percent_encoding::percent_decode_str(text).decode_utf8().ok()?.into_owned()
+    };
     // No field of ours may hold one, and Postgres takes none in a text.
     (!text.contains('\0')).then_some(text)
 }

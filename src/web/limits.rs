@@ -38,7 +38,7 @@ pub async fn limits<B: MessageBody + 'static>(
         Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
     } else if declared.is_some_and(|length| length > limits.body_bytes) {
         Some(StatusCode::PAYLOAD_TOO_LARGE)
-    } else if request.uri().to_string().len() > LONGEST_ADDRESS {
+    } else if request.uri().path_and_query().is_some_and(|it| it.as_str().len() > LONGEST_ADDRESS) {
         Some(StatusCode::URI_TOO_LONG)
     } else {
         None

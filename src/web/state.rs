@@ -8,6 +8,7 @@ use crate::crypto::keyring::Keyring;
 use crate::crypto::passwords::Passwords;
 use crate::domain::throttle::Limit;
 use crate::domain::time::Timestamp;
+use crate::protocol::known_clients::KnownClients;
 use crate::protocol::sign_in::Limits;
 use crate::settings::Settings;
 use crate::storage::Database;
@@ -17,6 +18,8 @@ use crate::storage::Database;
 pub struct AppState {
     /// The database.
     pub db: Database,
+    /// The clients that refreshes came from.
+    pub clients: KnownClients,
     /// The keys.
     pub keyring: Keyring,
     /// The time.

@@ -11,12 +11,14 @@ use crate::domain::secret::PlainSecret;
 use crate::domain::time::Timestamp;
 use crate::protocol::access::Issuing;
 use crate::protocol::act::Act;
-use crate::protocol::client_auth;
+use crate::protocol::client_auth::{self, Credentials};
 use crate::protocol::code_grant::{self, Exchange};
+use crate::protocol::known_clients::{self, Known};
 use crate::protocol::oauth_error::{Code, OAuthError};
 use crate::protocol::refresh::{self, Lifetimes, PATIENCE, RefreshRequest, TokenAnswer};
 use crate::settings::{Settings, SigningAlgorithm};
 use crate::storage::rotation::{RotateCommand, RotateOutcome};
+use crate::telemetry::Routine;
 use crate::web::client_address;
 use crate::web::form::Fields;
 use crate::web::page::reference;
@@ -37,6 +39,17 @@ const SINGLE: [&str; 8] = [
 /// How often a busy database is asked again within one request, and after how long.
 const AGAIN: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(150)];
 
+/// How often one refresh reads its client anew, where clients are changed meanwhile.
+const CLIENT_READS: usize = 4;
+
+/// Whether an answer is worth a line in the log: what is unusual is, a quiet refresh is one of
+/// thousands, and the session's page counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    ALine,
+    NoLine,
+}
+
 /// The endpoint.
 pub async fn token(
     http: HttpRequest,
@@ -50,7 +63,13 @@ pub async fn token(
         Err(error) => return answer::unread_body("token", &error, state.issuer()),
     };
     match answered {
-        Ok(answer) => answer::json(&answer),
+        Ok((answer, how)) => {
+            let mut response = answer::json(&answer);
+            if how == Worth::NoLine {
+                response.extensions_mut().insert(Routine);
+            }
+            response
+        }
         Err(error) => answer::refusal("token", &error, state.issuer()),
     }
 }
@@ -60,17 +79,22 @@ async fn respond(
     body: &web::Bytes,
     state: &web::Data<AppState>,
     arrived: Timestamp,
-) -> Result<TokenAnswer, OAuthError> {
+) -> Result<(TokenAnswer, Worth), OAuthError> {
     let fields = request::fields(http, body, &SINGLE)?;
     let grant = request::required(&fields, "grant_type")?.to_owned();
     let credentials = request::credentials(http, &fields)?;
+    if grant == "refresh_token" {
+        return refresh(http, &fields, state, &credentials, arrived).await;
+    }
     let client = state
         .db
         .read(move |connection| Ok(client_auth::authenticate(connection, &credentials)))
         .await??;
     match grant.as_str() {
-        "authorization_code" => exchange(http, &fields, state, client, arrived).await,
-        "refresh_token" => refresh(http, &fields, state, client, arrived).await,
+        "authorization_code" => {
+            let answer = exchange(http, &fields, state, client, arrived).await?;
+            Ok((answer, Worth::ALine))
+        }
         other => Err(OAuthError::new(
             Code::UnsupportedGrantType,
             "grant_type is not supported; send authorization_code or refresh_token",
@@ -113,9 +137,54 @@ async fn refresh(
     http: &HttpRequest,
     fields: &Fields,
     state: &web::Data<AppState>,
-    client: Client,
+    credentials: &Credentials,
     arrived: Timestamp,
-) -> Result<TokenAnswer, OAuthError> {
+) -> Result<(TokenAnswer, Worth), OAuthError> {
+    let mut remembered = state.clients.get(&credentials.client_id);
+    for _ in 0..CLIENT_READS {
+        let from_memory = remembered.is_some();
+        let known = match remembered.take() {
+            Some(known) => Some(known),
+            None => read_client(state, credentials).await?,
+        };
+        let command = match command(http, fields, state, credentials, known, arrived) {
+            // Who is refused by what is remembered may have been changed since.
+            Err(_) if from_memory => continue,
+            other => other?,
+        };
+        match rotate(state, &command.1).await? {
+            RotateOutcome::ClientsChanged => state.clients.forget(),
+            outcome => return told(state, &command.0.client, &command.1, outcome),
+        }
+    }
+    Err(OAuthError::new(Code::TemporarilyUnavailable, "the server is busy")
+        .because("clients are changed faster than they can be read")
+        .retry_after(Duration::from_secs(1)))
+}
+
+/// Reads the client anew, and remembers it.
+async fn read_client(
+    state: &web::Data<AppState>,
+    credentials: &Credentials,
+) -> Result<Option<Known>, OAuthError> {
+    let id = credentials.client_id.clone();
+    let known = state.db.read(move |connection| known_clients::read(connection, &id)).await?;
+    if let Some(known) = &known {
+        state.clients.put(known.clone());
+    }
+    Ok(known)
+}
+
+/// The rotation that a proven client asks for.
+fn command(
+    http: &HttpRequest,
+    fields: &Fields,
+    state: &web::Data<AppState>,
+    credentials: &Credentials,
+    known: Option<Known>,
+    arrived: Timestamp,
+) -> Result<(Known, RotateCommand), OAuthError> {
+    let known = client_auth::prove(known, credentials)?;
     let asked = RefreshRequest {
         token: request::required(fields, "refresh_token")?.to_owned(),
         scope: fields.get("scope").map(str::to_owned),
@@ -123,18 +192,31 @@ async fn refresh(
     let command = refresh::command(
         &state.keyring,
         &lifetimes(state),
-        &client,
+        &known,
         &asked,
         client_address::caller(http, state),
         arrived,
         &reference(http),
     )?;
-    let outcome = rotate(state, &command).await?;
+    Ok((known, command))
+}
+
+/// The answer to what came of a rotation.
+fn told(
+    state: &web::Data<AppState>,
+    client: &Client,
+    command: &RotateCommand,
+    outcome: RotateOutcome,
+) -> Result<(TokenAnswer, Worth), OAuthError> {
     let session = session_of(&outcome);
     let (answer, how) =
-        refresh::answer(&state.keyring, &issuing(state), &client, &command, outcome, state.now())?;
+        refresh::answer(&state.keyring, &issuing(state), client, command, outcome, state.now())?;
+    if how == refresh::ROTATED {
+        tracing::debug!(how, session, client = %client.id, "refreshed");
+        return Ok((answer, Worth::NoLine));
+    }
     tracing::info!(how, session, client = %client.id, "refreshed");
-    Ok(answer)
+    Ok((answer, Worth::ALine))
 }
 
 /// Rotates, and asks a busy database a few times more while the client waits.
