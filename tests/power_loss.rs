@@ -22,6 +22,13 @@ const FILE: &str = "perennial.db";
 /// How many clients refresh at once when commits are shared.
 const CLIENTS: usize = 32;
 
+/// How many sessions each of them holds: enough that the database's rows fill many pages.
+const SESSIONS: usize = 5;
+
+/// How often each session is refreshed then: enough that the log is carried over into the
+/// database in between.
+const ROUNDS: usize = 14;
+
 /// Family by family the newest generation.
 type Generations = BTreeMap<String, u64>;
 
@@ -36,7 +43,10 @@ struct Run {
 #[derive(Debug)]
 struct Held {
     answers: usize,
+    /// How often more was on disk than at the answer before.
     commits: usize,
+    /// How often the log was carried over into the database.
+    checkpoints: usize,
 }
 
 impl Run {
@@ -47,10 +57,11 @@ impl Run {
     /// The first answer that a power failure would have made a lie.
     fn check(&self, events: &[Event]) -> Result<Held, String> {
         let mut disk = self.disk();
-        let mut held = Held { answers: 0, commits: 0 };
+        let mut held = Held { answers: 0, commits: 0, checkpoints: 0 };
         let mut left: Option<(u64, Generations)> = None;
         for event in events {
             disk.apply(event, FILE)?;
+            held.checkpoints += usize::from(is_sync_of(event, FILE));
             let Event::Sent { bytes } = event else { continue };
             let Some((family, generation)) = given(bytes) else { continue };
             let fresh = left.as_ref().is_none_or(|(version, _)| *version != disk.version());
@@ -110,15 +121,20 @@ fn given(sent: &[u8]) -> Option<(String, u64)> {
     Some((id, token.presented.generation))
 }
 
-/// Refreshes a family so often, one after the other, on one connection.
-async fn refresh(http: Http, mut token: String, times: usize) -> String {
+/// Refreshes sessions so often, in turn, on one connection.
+async fn refresh(http: Http, mut tokens: Vec<String>, times: usize) -> Vec<String> {
     for _ in 0..times {
-        let form =
-            [("grant_type", "refresh_token"), ("client_id", "public"), ("refresh_token", &token)];
-        let answer = http.send(http.request(Method::POST, "/oauth/token").form(&form)).await;
-        token = answer.tokens().refresh;
+        for token in &mut tokens {
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("client_id", "public"),
+                ("refresh_token", token.as_str()),
+            ];
+            let answer = http.send(http.request(Method::POST, "/oauth/token").form(&form)).await;
+            *token = answer.tokens().refresh;
+        }
     }
-    token
+    tokens
 }
 
 async fn signed_in(world: &World, count: usize) -> Vec<String> {
@@ -149,11 +165,11 @@ async fn finished(trace: &Path, process: u32) -> String {
 }
 
 /// A server whose every call is written down while one client refreshes 30 times, and then 32
-/// clients at once ten times each.
+/// clients at once.
 async fn recorded(strace: &Path, database: TestDatabase) -> Run {
     let mut server = TestServer::start_on(database).await;
     let world = World::by_commands(&server);
-    let mut tokens = signed_in(&world, CLIENTS).await;
+    let mut tokens = signed_in(&world, CLIENTS * SESSIONS).await;
     assert!(server.terminate().success());
     // The last one to close it clears its log away, so that the next server makes another.
     assert!(server.database.sql("PRAGMA wal_checkpoint(TRUNCATE)").starts_with("0|"));
@@ -170,10 +186,11 @@ async fn recorded(strace: &Path, database: TestDatabase) -> Run {
     let trace = before.path().join("trace");
     let mut traced = server.installation.serve_traced(strace, trace::CALLS, &trace).await;
     let http = || Http::new(&traced.origin()).with_header("user-agent", "Meadow/1.0 (test)");
-    tokens[0] = refresh(http(), tokens[0].clone(), 30).await;
+    let lone = refresh(http(), tokens[..1].to_vec(), 30).await;
+    tokens[..1].clone_from_slice(&lone);
     let runs: Vec<_> = tokens
-        .into_iter()
-        .map(|token| tokio::spawn(refresh(http(), token, 10)))
+        .chunks(SESSIONS)
+        .map(|own| tokio::spawn(refresh(http(), own.to_vec(), ROUNDS)))
         .collect();
     for run in runs {
         run.await.unwrap();
@@ -199,17 +216,22 @@ async fn no_answer_leaves_before_its_commit_is_on_disk() {
     let run = recorded(&strace, database).await;
     let held = run.check(&run.events).unwrap_or_else(|fault| panic!("{fault}"));
     println!("{held:?}");
-    assert_eq!(held.answers, 30 + CLIENTS * 10, "each answer is in the trace");
+    let answers = 30 + CLIENTS * SESSIONS * ROUNDS;
+    assert_eq!(held.answers, answers, "each answer is in the trace");
     assert!(held.commits > 30, "{held:?}");
+    assert!(held.commits < answers, "commits were shared: {held:?}");
+    assert!(held.checkpoints > 0, "the log was carried over: more rounds? {held:?}");
 
     // The check can fail. A database that never syncs:
     let never = without(&run.events, |event| matches!(event, Event::SyncDone { .. }));
     let fault = run.check(&never).unwrap_err();
     assert!(fault.starts_with("answer 1: "), "{fault}");
     // One that syncs its log a single time too few, for the last of the lone client's answers:
-    let answers = run.events.iter().enumerate().filter(|(_, event)| {
-        matches!(event, Event::Sent { bytes } if given(bytes).is_some())
-    });
+    let answers = run
+        .events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| matches!(event, Event::Sent { bytes } if given(bytes).is_some()));
     let thirtieth = answers.map(|(n, _)| n).nth(29).unwrap();
     let is_log = |n: &usize| is_sync_of(&run.events[*n], "-wal");
     let last_sync = (0..thirtieth).rev().find(is_log).expect("a sync of the log");
@@ -223,6 +245,10 @@ async fn no_answer_leaves_before_its_commit_is_on_disk() {
     early.insert(last_sync, answer);
     let fault = run.check(&early).unwrap_err();
     assert!(fault.starts_with("answer 30: "), "{fault}");
+    // One that begins its log anew before what it held is surely in the database:
+    let careless = without(&run.events, |event| is_sync_of(event, FILE));
+    let fault = run.check(&careless).unwrap_err();
+    assert!(fault.contains("a power failure then leaves"), "{fault}");
     // One that never syncs the folder in which it made its log:
     let folder = run.folder.display().to_string();
     let nameless = without(

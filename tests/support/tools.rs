@@ -81,11 +81,15 @@ pub fn strace() -> Option<PathBuf> {
         missing("strace");
         return None;
     };
+    let trace = tempfile::NamedTempFile::new().unwrap();
     let tried = std::process::Command::new(&strace)
-        .args(["-D", "-f", "--seccomp-bpf", "-e", "trace=fsync", "-o", "/dev/null", "true"])
+        .args(["-f", "--seccomp-bpf", "-e", "trace=fsync", "-o"])
+        .arg(trace.path())
+        .arg("true")
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", strace.display()));
-    if tried.status.success() && tried.stderr.is_empty() {
+    let seen = std::fs::read_to_string(trace.path()).unwrap();
+    if tried.status.success() && seen.contains("exited with 0") {
         return Some(strace);
     }
     let words = String::from_utf8_lossy(&tried.stderr).into_owned();
