@@ -12,12 +12,13 @@ use perennial::storage::families::{self, Family};
 use perennial::storage::{Database, Options};
 use reqwest::Method;
 use secrecy::SecretString;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::on_both_databases;
 use crate::support::database::{self, Kind, TestDatabase};
 use crate::support::http::{Answer, Http};
-use crate::support::oauth::{App, TokenEndpoint, World, basic};
+use crate::support::oauth::{App, Request, TokenEndpoint, World, basic};
 use crate::support::postgres::{Cluster, Durability};
 use crate::support::server::TestServer;
 
@@ -113,37 +114,85 @@ fn open(url: &str) -> Database {
     .unwrap()
 }
 
-async fn clients(world: &World) -> Vec<Client> {
-    vec![
-        Client::signed_in(world, &world.public, "Meadow/1.0 (laptop)").await,
-        Client::signed_in(world, &world.public, "Meadow/1.0 (phone)").await,
-        Client::signed_in(world, &world.confidential, "Fern/2.0").await,
-        Client::signed_in(world, &world.opaque, "Moss/3.0").await,
-    ]
+/// One client of each kind of app, several times over: each has a session of its own.
+async fn clients(world: &World, times: usize) -> Vec<Client> {
+    let apps = [
+        (&world.public, "Meadow/1.0 (laptop)"),
+        (&world.public, "Meadow/1.0 (phone)"),
+        (&world.confidential, "Fern/2.0"),
+        (&world.opaque, "Moss/3.0"),
+    ];
+    let browser = world.sign_in(&world.person).await;
+    let mut all = Vec::new();
+    for _ in 0..times {
+        for (app, agent) in apps {
+            let code = browser.code(&Request::of(app)).await;
+            let token = world.device(app).exchange(&code).await.tokens().refresh;
+            let http = Arc::new(Http::new(&world.origin).with_header("user-agent", agent));
+            all.push(Client { http, app: app.clone(), token });
+        }
+    }
+    all
+}
+
+/// How often a server is killed in one test: 30 times, or as `PERENNIAL_CRASHES` says.
+fn crashes() -> u64 {
+    std::env::var("PERENNIAL_CRASHES").map_or(30, |count| {
+        count.parse().unwrap_or_else(|_| panic!("PERENNIAL_CRASHES={count:?} is not a number"))
+    })
+}
+
+/// The database as a killed server left it. SQLite's files are copied before anybody opens
+/// them, so that the next server finds what the last one left.
+struct Remains {
+    storage: Database,
+    _copy: Option<TempDir>,
+}
+
+impl Remains {
+    fn of(database: &TestDatabase) -> Remains {
+        if database.kind == Kind::Postgres {
+            return Remains { storage: open(&database.url), _copy: None };
+        }
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["perennial.db", "perennial.db-wal"] {
+            // The log is not there right after a start.
+            let from = database.folder().join(name);
+            if from.exists() {
+                std::fs::copy(from, copy.path().join(name)).unwrap();
+            }
+        }
+        let file = copy.path().join("perennial.db");
+        assert_eq!(database::sqlite_file(&file, "PRAGMA integrity_check"), "ok");
+        let storage = open(&format!("sqlite://{}", file.display()));
+        Remains { storage, _copy: Some(copy) }
+    }
 }
 
 on_both_databases! {
     async fn no_answered_rotation_is_lost_when_the_server_is_killed(database: TestDatabase) {
-        const ROUNDS: u64 = 6;
         let mut server = TestServer::start_on(database).await;
         let world = World::by_commands(&server);
-        let mut clients = clients(&world).await;
-        let count = clients.len();
-        for round in 0..ROUNDS {
+        let mut clients = clients(&world, 3).await;
+        let browser = world.sign_in(&world.person).await;
+        let (count, rounds) = (clients.len(), crashes());
+        let (mut answered, mut unheard) = (0, 0);
+        for round in 0..rounds {
             let seen = Arc::new(Seen::default());
             let runs: Vec<_> = clients.drain(..).map(|client| run(client, &seen)).collect();
             // Anywhere within a run: after some answers, and some part of a refresh more.
-            let [some, part] = random::bytes::<2>();
-            seen.until(&seen.answered, 4 + u64::from(some % 40)).await;
+            let [some, part, start, moment] = random::bytes::<4>();
+            seen.until(&seen.answered, 4 + u64::from(some % 60)).await;
             tokio::time::sleep(Duration::from_micros(u64::from(part) * 20)).await;
             server.kill9();
             seen.stop.store(true, Ordering::SeqCst);
             for run in runs {
                 clients.push(run.await.unwrap());
             }
-            let storage = open(&server.database.url);
+            answered += seen.answered.load(Ordering::SeqCst);
+            let remains = Remains::of(&server.database);
             for client in &clients {
-                let family = client.family(&storage).await;
+                let family = client.family(&remains.storage).await;
                 let (ours, newest) = (client.generation(), family.chain.generation);
                 assert_eq!(family.status, Status::Live, "round {round}");
                 let parent = family.chain.parent.map(|parent| parent.generation);
@@ -151,8 +200,15 @@ on_both_databases! {
                     newest == ours || (newest == ours + 1 && parent == Some(ours)),
                     "round {round}: {ours} was answered, {newest} after {parent:?} is stored"
                 );
+                unheard += newest - ours;
             }
-            drop(storage);
+            drop(remains);
+            if start % 4 == 0 {
+                // The next one doesn't even get to its start.
+                let mut next = server.installation.serve_unready();
+                tokio::time::sleep(Duration::from_millis(u64::from(moment) / 4)).await;
+                next.kill9();
+            }
             server.crash_and_restart().await;
             for client in &mut clients {
                 let before = client.generation();
@@ -161,6 +217,8 @@ on_both_databases! {
                 assert_eq!(client.generation(), before + 1, "round {round}");
             }
         }
+        println!("{rounds} crashes, {answered} answers, {unheard} commits that nobody heard of");
+        browser.http.get("/account").await.expect(200);
         assert_eq!(
             server.database.sql("SELECT count(*) FROM token_families WHERE ended_at IS NULL"),
             count.to_string()
@@ -191,7 +249,7 @@ async fn no_answered_rotation_is_lost_when_postgres_crashes_beneath_the_server()
     let Some(cluster) = Cluster::start(Durability::Safe) else { return };
     let (mut server, url) = on_a_cluster(&cluster).await;
     let world = World::by_commands(&server);
-    let mut clients = clients(&world).await;
+    let mut clients = clients(&world, 1).await;
     for _ in 0..2 {
         let seen = Arc::new(Seen::default());
         let count = clients.len() as u64;

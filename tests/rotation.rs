@@ -611,8 +611,9 @@ on_both_databases! {
         let first = world.tokens(&world.public).await;
         let device = Arc::new(world.device(&world.public));
         let answers = at_once(std::slice::from_ref(&device), &first.refresh, 200).await;
+        assert_eq!(answers.len(), 200);
         assert_all_same(&answers);
-        assert_eq!(server.sql("SELECT generation FROM token_families"), "2");
+        assert_eq!(server.sql("SELECT generation, parent FROM token_families"), "2|1");
         device.refresh(&answers[0].refresh).await.tokens();
         assert!(is_live(&server) && !alarmed(&server));
     }

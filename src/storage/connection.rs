@@ -189,3 +189,6 @@ impl ManageConnection for Manager {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConnectionFault(String);
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,11 @@ impl TestDatabase {
     }
 }
 
+/// Runs SQL on a file that no server holds, as [`TestDatabase::sql`] does.
+pub fn sqlite_file(file: &std::path::Path, statement: &str) -> String {
+    sqlite::query(&file.display().to_string(), statement)
+}
+
 mod sqlite {
     use diesel::deserialize::FromSql;
     use diesel::prelude::*;

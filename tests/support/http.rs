@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
@@ -25,6 +26,8 @@ impl Http {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            // Sooner than the server closes one, which a request on its way would find closed.
+            .pool_idle_timeout(Duration::from_secs(2))
             .build()
             .unwrap();
         let base = Url::parse(origin).unwrap();

@@ -4,7 +4,9 @@
 pub mod browser;
 pub mod clients;
 pub mod database;
+pub mod disk;
 pub mod http;
+pub mod linearizability;
 pub mod local;
 pub mod logs;
 pub mod oauth;
@@ -13,3 +15,4 @@ pub mod postgres;
 pub mod process;
 pub mod server;
 pub mod tools;
+pub mod trace;

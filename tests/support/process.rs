@@ -115,8 +115,24 @@ impl Installation {
         Server::start(self.clone(), &["serve"])
     }
 
+    /// Starts `perennial serve` under strace, which writes the server's calls to a file, and
+    /// waits until it is ready. The process is the server's own: strace stands beside it.
+    pub async fn serve_traced(&self, strace: &Path, calls: &str, trace: &Path) -> Server {
+        let mut command = self.command_of(strace);
+        command.args(["-D", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "1000000"]);
+        command.args(["-e", "signal=none", "-e", calls, "-o"]).arg(trace);
+        command.arg("--").arg(env!("CARGO_BIN_EXE_perennial")).arg("serve");
+        let mut server = Server::spawn(self.clone(), command);
+        server.wait_until_ready().await;
+        server
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_perennial")))
+    }
+
+    fn command_of(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(&self.folder);
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("PERENNIAL_")) {
@@ -176,9 +192,13 @@ pub struct Server {
 impl Server {
     /// Starts any long-running command (`serve`, `demo`).
     pub fn start(installation: Installation, arguments: &[&str]) -> Server {
-        let mut child = installation
-            .command()
-            .args(arguments)
+        let mut command = installation.command();
+        command.args(arguments);
+        Server::spawn(installation, command)
+    }
+
+    fn spawn(installation: Installation, mut command: Command) -> Server {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

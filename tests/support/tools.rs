@@ -75,6 +75,34 @@ pub fn postgres_programs() -> Option<PathBuf> {
     packaged.into_iter().rev().map(|(_, folder)| folder).chain(in_path).find(holds_server)
 }
 
+/// strace, where this process may trace another one that it starts.
+pub fn strace() -> Option<PathBuf> {
+    let Some(strace) = program("PERENNIAL_TEST_STRACE", &["strace"]) else {
+        missing("strace");
+        return None;
+    };
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let tried = std::process::Command::new(&strace)
+        .args(["-f", "--seccomp-bpf", "-e", "trace=fsync", "-o"])
+        .arg(trace.path())
+        .arg("true")
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", strace.display()));
+    let seen = std::fs::read_to_string(trace.path()).unwrap();
+    if tried.status.success() && seen.contains("exited with 0") {
+        return Some(strace);
+    }
+    let words = String::from_utf8_lossy(&tried.stderr).into_owned();
+    assert!(
+        !strict(),
+        "strace is installed but may not trace here ({}: {words}), and CI=true skips nothing; a \
+         container needs CAP_SYS_PTRACE, and a seccomp profile that allows ptrace",
+        tried.status
+    );
+    eprintln!("SKIPPED: strace may not trace here ({}: {words})", tried.status);
+    None
+}
+
 /// The npm packages of `tests/clients`.
 pub fn node_modules() -> PathBuf {
     repository().join("tests/clients/node_modules")
