@@ -386,7 +386,7 @@ fn assert_over_http(name: &str, answer: &str, row: &str) {
 
 #[test]
 fn the_exact_table_is_what_the_rule_does() {
-    let rows = table(ROTATION, "a keyed hash of a network prefix");
+    let rows = table(ROTATION, "| presented |");
     let known = exact_rows();
     let written: Vec<&str> = rows.iter().map(|cells| cells[0]).collect();
     assert_eq!(written, known.iter().map(|(cell, _)| *cell).collect::<Vec<_>>());

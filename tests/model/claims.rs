@@ -10,7 +10,8 @@ use super::state::{Content, End, HOME, State, Token, Who};
 pub const ONE_SUCCESSOR: &str = "one live successor";
 /// Property 3: honest clients alone never end a family.
 pub const HONEST_LIVE_ON: &str = "honest clients alone end nothing";
-/// Property 4: two holders end the family by the fourth turn; when strict, by the second.
+/// Property 4: two holders end the family by the fourth turn; when strict, by the second; one
+/// turn later when commits were lost.
 pub const THEFT_ENDS: &str = "two holders end it by the fourth turn";
 /// The rule behind the table.
 pub const NO_EMPTY_REFUSAL: &str = "no refusal while the family lives";
@@ -40,7 +41,10 @@ pub fn properties(claims: &[&str]) -> Vec<Property<Model>> {
             model.world.thief.is_some() || (state.row.end != End::Reuse && !told_off(model, state))
         }),
         (THEFT_ENDS, |model, state| {
-            let turns = if model.world.rotation == Rotation::Strict { 2 } else { 4 };
+            let strict = model.world.rotation == Rotation::Strict;
+            // Two tokens of one number, one of them lost, are one more thing to part over.
+            let lost = u8::from(state.seen.lost_commits);
+            let turns = if strict { 2 } else { 4 } + lost;
             state.row.end != End::Live || state.seen.turns < turns
         }),
         (NO_EMPTY_REFUSAL, |_, state| !state.seen.refused_alive),
@@ -57,11 +61,12 @@ pub fn properties(claims: &[&str]) -> Vec<Property<Model>> {
         .collect()
 }
 
-/// Signed out without a revocation and before the idle end.
+/// Signed out without a revocation and before the idle end, by the row or by its own token.
 fn told_off(model: &Model, state: &State) -> bool {
+    let used = state.row.given.max(state.stored.issued);
     state.signed_out
         && state.row.end != End::Revoked
-        && state.now < state.row.given.saturating_add(model.world.idle)
+        && state.now < used.saturating_add(model.world.idle)
 }
 
 /// Every token that somebody holds or carries.

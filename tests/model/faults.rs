@@ -142,7 +142,7 @@ fn a_fixed_window_ends_honest_families() {
 #[test]
 fn adoption_over_a_newer_write_gives_two_successors() {
     let world = World {
-        failovers: Some(Failovers { count: 1, lag: 2, recovery: false }),
+        failovers: Some(Failovers { count: 1, lag: 2, quiet: true, recovery: false }),
         ..theft("adoption over a newer write")
     };
     find(Rule::AdoptOverNewer, world, claims::ONE_SUCCESSOR);

@@ -89,7 +89,7 @@ fn strict_ends_an_honest_family_over_one_lost_answer() {
 fn a_failover_that_loses_a_revocation_brings_the_session_back() {
     let world = World {
         revocation: true,
-        failovers: Some(Failovers { count: 1, lag: 2, recovery: false }),
+        failovers: Some(Failovers { count: 1, lag: 2, quiet: true, recovery: false }),
         ..World::quiet("a lost revocation")
     };
     assert_refuted(world, claims::ENDED_IS_MUTE);
@@ -98,11 +98,82 @@ fn a_failover_that_loses_a_revocation_brings_the_session_back() {
 #[test]
 fn three_lost_refreshes_need_an_opened_recovery() {
     let world = World {
-        failovers: Some(Failovers { count: 1, lag: 3, recovery: false }),
+        failovers: Some(Failovers { count: 1, lag: 3, quiet: true, recovery: false }),
         unhurried: true,
         until: 5,
         generations: 5,
         ..World::quiet("three lost refreshes")
+    };
+    assert_refuted(world, claims::HONEST_LIVE_ON);
+}
+
+#[test]
+fn a_duplicate_between_a_failover_and_the_next_refresh_may_end_the_family() {
+    let world = World {
+        failovers: Some(Failovers { count: 1, lag: 2, quiet: false, recovery: false }),
+        unhurried: true,
+        mishaps: 1,
+        until: 6,
+        generations: 3,
+        ..World::quiet("a duplicate straddles a failover")
+    };
+    assert_refuted(world, claims::HONEST_LIVE_ON);
+}
+
+#[test]
+fn a_key_that_changes_while_requests_straddle_a_failover_may_refuse_a_lost_token() {
+    let world = World {
+        failovers: Some(Failovers { count: 1, lag: 2, quiet: false, recovery: false }),
+        unhurried: true,
+        key_change: true,
+        mishaps: 1,
+        generations: 3,
+        ..World::quiet("a change of key straddles a failover")
+    };
+    assert_refuted(world, claims::NO_EMPTY_REFUSAL);
+}
+
+#[test]
+fn sender_constrained_ends_a_family_whose_app_cannot_prove_itself_over_one_lost_answer() {
+    let world = World {
+        rotation: Rotation::SenderConstrained,
+        mishaps: 1,
+        ..World::quiet("sender-constrained, a loss")
+    };
+    assert_refuted(world, claims::HONEST_LIVE_ON);
+}
+
+#[test]
+fn a_lost_refresh_does_not_move_the_idle_end() {
+    let world = World {
+        idle: 3,
+        failovers: Some(Failovers { count: 1, lag: 2, quiet: true, recovery: false }),
+        unhurried: true,
+        until: 5,
+        ..World::quiet("a failover and an idle end")
+    };
+    assert_refuted(world, claims::HONEST_LIVE_ON);
+}
+
+#[test]
+fn requests_that_overlap_at_the_idle_end_are_answered_differently() {
+    let world = World {
+        idle: 3,
+        tabs: &[HOME, HOME],
+        nodes: 2,
+        generations: 2,
+        ..World::quiet("two tabs at the idle end")
+    };
+    assert_refuted(world, claims::HONEST_LIVE_ON);
+}
+
+#[test]
+fn a_lost_refresh_in_the_instant_of_the_write_before_is_not_adopted() {
+    let world = World {
+        failovers: Some(Failovers { count: 1, lag: 2, quiet: true, recovery: false }),
+        unhurried: false,
+        generations: 2,
+        ..World::quiet("two writes in one instant")
     };
     assert_refuted(world, claims::HONEST_LIVE_ON);
 }

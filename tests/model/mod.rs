@@ -25,10 +25,10 @@ use perennial::domain::token_family::{
 use stateright::{Checker, HasDiscoveries, Model as _, Path};
 
 use state::{End, Row, State, Tick, Token, Who, caller, instant, span};
-use world::World;
+use world::{World, is_large};
 
 /// A walk that takes more steps fails: it would show only a part.
-const MOST_STEPS: usize = 3_000_000;
+const MOST_STEPS: usize = 400_000_000;
 
 /// A world that stateright can walk through.
 pub struct Model {
@@ -97,14 +97,14 @@ impl Model {
 
 /// What came of a walk through a world.
 struct Walk {
-    counts: Arc<Counts>,
+    size: String,
     /// Every state was seen.
     complete: bool,
     found: Vec<(&'static str, Path<State, steps::Step>)>,
 }
 
 /// Walks through every state of a world, or until one of these claims is refuted.
-fn walk(world: World, until: &[&'static str]) -> Walk {
+fn walk(world: World, until: &[&'static str]) -> (Walk, Arc<Counts>) {
     let counts = Arc::new(Counts::default());
     let name = world.name;
     let begin = Instant::now();
@@ -113,30 +113,39 @@ fn walk(world: World, until: &[&'static str]) -> Walk {
         claims => HasDiscoveries::AllOf(claims.iter().copied().collect::<BTreeSet<_>>()),
     };
     let model = Model { world, counts: counts.clone() };
-    let checker =
-        model.checker().finish_when(finish).target_state_count(MOST_STEPS).spawn_bfs().join();
-    println!(
-        "{name}: {} states, {} steps, depth {}, {:.1} s",
-        checker.unique_state_count(),
-        checker.state_count(),
-        checker.max_depth(),
-        begin.elapsed().as_secs_f64(),
-    );
-    let complete = checker.state_count() < MOST_STEPS;
-    Walk { counts, complete, found: checker.discoveries().into_iter().collect() }
+    let builder = model.checker().finish_when(finish).target_state_count(MOST_STEPS);
+    // Breadth first finds the shortest run; depth first takes less memory.
+    let walk = if is_large() {
+        Walk::of(&builder.spawn_dfs().join())
+    } else {
+        Walk::of(&builder.spawn_bfs().join())
+    };
+    println!("{name}: {}, {:.1} s", walk.size, begin.elapsed().as_secs_f64());
+    (walk, counts)
+}
+
+impl Walk {
+    fn of(checker: &impl Checker<Model>) -> Self {
+        let (states, steps) = (checker.unique_state_count(), checker.state_count());
+        Self {
+            size: format!("{states} states, {steps} steps, depth {}", checker.max_depth()),
+            complete: steps < MOST_STEPS,
+            found: checker.discoveries().into_iter().collect(),
+        }
+    }
 }
 
 /// Walks through a world in which all that it claims must hold.
 #[track_caller]
 fn assert_holds(world: World) -> Arc<Counts> {
     let name = world.name;
-    let walk = walk(world.as_asked(), &[]);
+    let (walk, counts) = walk(world.as_asked(), &[]);
     if let Some((claim, path)) = walk.found.first() {
         panic!("{name}: \"{claim}\" does not hold:\n{}", story(path));
     }
     assert!(walk.complete, "{name}: more than {MOST_STEPS} steps; nothing is shown");
-    println!("    {:?}", walk.counts);
-    walk.counts
+    println!("    {counts:?}");
+    counts
 }
 
 /// Walks through a world in which this claim must be refuted, and tells how.
@@ -144,7 +153,7 @@ fn assert_holds(world: World) -> Arc<Counts> {
 fn assert_refuted(world: World, claim: &'static str) -> Vec<steps::Step> {
     let name = world.name;
     let world = World { claims: Box::leak(Box::new([claim])), ..world };
-    let mut walk = walk(world, &[claim]);
+    let (mut walk, _) = walk(world, &[claim]);
     let Some((_, path)) = walk.found.pop() else {
         panic!("{name}: no run breaks \"{claim}\"");
     };

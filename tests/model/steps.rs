@@ -148,7 +148,7 @@ impl stateright::Model for Model {
         {
             steps.push(Step::Replicate);
             let lost = state.row.newest.generation.saturating_sub(copy.newest.generation);
-            if lost <= failovers.lag {
+            if lost <= failovers.lag && state.now < world.until {
                 steps.push(Step::FallBack);
             }
         }
@@ -235,8 +235,23 @@ impl stateright::Model for Model {
             }
             Step::Replicate => state.copy = Some(state.row),
             Step::FallBack => {
+                // It takes a while.
+                self.tick(&mut state);
                 state.failovers -= 1;
                 state.row = state.copy?;
+                self.count_anew(&mut state);
+                if self.world.failovers.is_some_and(|failovers| failovers.quiet) {
+                    for tab in 0..place(state.tabs.len()) {
+                        let asking = |who: Who| who == Who::Tab(tab);
+                        if state.network.iter().any(|request| asking(request.who))
+                            || state.nodes.iter().any(|work| asking(work.request.who))
+                        {
+                            state.tabs[usize::from(tab)] = None;
+                        }
+                    }
+                    state.network.clear();
+                    state.nodes.clear();
+                }
                 state.seen.lost_commits = true;
                 state.seen.written_since = false;
                 for work in &mut state.nodes {
@@ -255,6 +270,7 @@ impl stateright::Model for Model {
 
     fn within_boundary(&self, state: &State) -> bool {
         state.row.newest.generation <= self.world.generations
+            && (!self.world.until_served || state.stored == Row::first().newest)
     }
 }
 
@@ -273,8 +289,8 @@ impl Model {
                 .iter()
                 .any(|work| work.request.who != Who::Thief && older(work.request.token));
             let answers = state.answers.iter().any(|answer| match answer.content {
-                Content::Token(token) => token != state.stored,
-                Content::Late | Content::Refused => true,
+                Content::Token(token) => older(token),
+                Content::Late | Content::Refused => false,
             });
             !requests && !works && !answers
         }
@@ -500,7 +516,7 @@ fn turn(state: &mut State, holder: Holder, retried: bool) {
     let parted = state.seen.last.is_some() || !retried;
     if parted && !state.thief.is_empty() && state.seen.last != Some(holder) {
         state.seen.last = Some(holder);
-        state.seen.turns = (state.seen.turns + 1).min(4);
+        state.seen.turns = (state.seen.turns + 1).min(5);
     }
 }
 

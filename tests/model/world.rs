@@ -27,6 +27,8 @@ pub struct Failovers {
     pub count: u8,
     /// How many generations at once.
     pub lag: u8,
+    /// Whether no request is under way at that moment.
+    pub quiet: bool,
     /// Whether an administrator opened a recovery over all of it.
     pub recovery: bool,
 }
@@ -57,8 +59,8 @@ pub struct World {
     pub patient: bool,
     /// The app refreshes in a later instant than the row was last written.
     pub unhurried: bool,
-    /// Turns are counted anew when the thief copies again, and when an answer to the app is
-    /// lost. Without it they are counted from the first copy on.
+    /// Turns are counted anew when the thief copies again, when an answer to the app is lost,
+    /// and when commits are. Without it they are counted from the first copy on.
     pub turns_anew: bool,
     /// How many nodes there are.
     pub nodes: usize,
@@ -72,6 +74,8 @@ pub struct World {
     pub revocation: bool,
     /// Whether new tokens may begin to carry another key.
     pub key_change: bool,
+    /// Whether it is followed only until the app gets its first new token.
+    pub until_served: bool,
     /// The last instant.
     pub until: Tick,
     /// The newest generation.
@@ -102,6 +106,7 @@ impl World {
             failovers: None,
             revocation: false,
             key_change: false,
+            until_served: false,
             until: 4,
             generations: 4,
             claims: super::claims::ALL,
@@ -113,9 +118,9 @@ impl World {
         Self { confidential: true, tabs: &[HOME, WORK], ..self }
     }
 
-    /// One more tick, generation and mishap where `PERENNIAL_MODEL=large` asks for it.
+    /// One more tick, generation and mishap in a large check.
     pub fn as_asked(mut self) -> Self {
-        if std::env::var("PERENNIAL_MODEL").is_ok_and(|size| size == "large") {
+        if is_large() {
             self.until += 1;
             self.generations += 1;
             if self.mishaps > 0 {
@@ -124,4 +129,9 @@ impl World {
         }
         self
     }
+}
+
+/// Whether `PERENNIAL_MODEL=large` asks for more than every run of the tests can take.
+pub fn is_large() -> bool {
+    std::env::var("PERENNIAL_MODEL").is_ok_and(|size| size == "large")
 }
