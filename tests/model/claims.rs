@@ -10,8 +10,7 @@ use super::state::{Content, End, HOME, State, Token, Who};
 pub const ONE_SUCCESSOR: &str = "one live successor";
 /// Property 3: honest clients alone never end a family.
 pub const HONEST_LIVE_ON: &str = "honest clients alone end nothing";
-/// Property 4: two holders end the family by the fourth turn; when strict, by the second; one
-/// turn later when commits were lost.
+/// Property 4: two holders end the family by the fourth turn; when strict, by the second.
 pub const THEFT_ENDS: &str = "two holders end it by the fourth turn";
 /// The rule behind the table.
 pub const NO_EMPTY_REFUSAL: &str = "no refusal while the family lives";
@@ -33,18 +32,18 @@ pub const ALL: &[&str] = &[
     NOT_PUT_OFF,
 ];
 
+type Claim = fn(&Model, &State) -> bool;
+
 /// The named ones.
 pub fn properties(claims: &[&str]) -> Vec<Property<Model>> {
-    let all: [(&'static str, fn(&Model, &State) -> bool); 7] = [
+    let all: [(&'static str, Claim); 7] = [
         (ONE_SUCCESSOR, one_successor),
         (HONEST_LIVE_ON, |model, state| {
             model.world.thief.is_some() || (state.row.end != End::Reuse && !told_off(model, state))
         }),
         (THEFT_ENDS, |model, state| {
             let strict = model.world.rotation == Rotation::Strict;
-            // Two tokens of one number, one of them lost, are one more thing to part over.
-            let lost = u8::from(state.seen.lost_commits);
-            let turns = if strict { 2 } else { 4 } + lost;
+            let turns = if strict { 2 } else { 4 };
             state.row.end != End::Live || state.seen.turns < turns
         }),
         (NO_EMPTY_REFUSAL, |_, state| !state.seen.refused_alive),

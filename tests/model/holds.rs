@@ -270,19 +270,6 @@ fn the_other_claims_hold_while_requests_straddle_a_failover() {
 }
 
 #[test]
-fn a_theft_is_found_out_across_a_failover() {
-    let counts = assert_holds(World {
-        failovers: Some(Failovers { count: 1, lag: 2, quiet: true, recovery: false }),
-        thief: Some(ELSEWHERE_ONCE),
-        unhurried: true,
-        until: 3,
-        generations: 5,
-        ..World::quiet("a failover and a thief")
-    });
-    assert_seen!(counts, rotated, retried, reissued, adopted, reuse);
-}
-
-#[test]
 fn an_idle_family_ends_by_itself_and_tells() {
     let counts = assert_holds(World {
         idle: 3,

@@ -139,7 +139,7 @@ impl Walk {
 #[track_caller]
 fn assert_holds(world: World) -> Arc<Counts> {
     let name = world.name;
-    let (walk, counts) = walk(world.as_asked(), &[]);
+    let (walk, counts) = walk(world.of_asked_size(), &[]);
     if let Some((claim, path)) = walk.found.first() {
         panic!("{name}: \"{claim}\" does not hold:\n{}", story(path));
     }

@@ -239,7 +239,6 @@ impl stateright::Model for Model {
                 self.tick(&mut state);
                 state.failovers -= 1;
                 state.row = state.copy?;
-                self.count_anew(&mut state);
                 if self.world.failovers.is_some_and(|failovers| failovers.quiet) {
                     for tab in 0..place(state.tabs.len()) {
                         let asking = |who: Who| who == Who::Tab(tab);
@@ -516,7 +515,7 @@ fn turn(state: &mut State, holder: Holder, retried: bool) {
     let parted = state.seen.last.is_some() || !retried;
     if parted && !state.thief.is_empty() && state.seen.last != Some(holder) {
         state.seen.last = Some(holder);
-        state.seen.turns = (state.seen.turns + 1).min(5);
+        state.seen.turns = (state.seen.turns + 1).min(4);
     }
 }
 

@@ -59,8 +59,8 @@ pub struct World {
     pub patient: bool,
     /// The app refreshes in a later instant than the row was last written.
     pub unhurried: bool,
-    /// Turns are counted anew when the thief copies again, when an answer to the app is lost,
-    /// and when commits are. Without it they are counted from the first copy on.
+    /// Turns are counted anew when the thief copies again, and when an answer to the app is
+    /// lost. Without it they are counted from the first copy on.
     pub turns_anew: bool,
     /// How many nodes there are.
     pub nodes: usize,
@@ -119,7 +119,7 @@ impl World {
     }
 
     /// One more tick, generation and mishap in a large check.
-    pub fn as_asked(mut self) -> Self {
+    pub fn of_asked_size(mut self) -> Self {
         if is_large() {
             self.until += 1;
             self.generations += 1;
