@@ -201,6 +201,17 @@ fn a_token_of_a_lost_branch_makes_nobody_known() {
     assert_eq!(ask(&parted, token(&chain), from(HOME), 420), Decision::Reuse);
 }
 
+/// A limit that docs/threat-model.md admits: the row doesn't know when p was issued.
+#[test]
+fn a_thief_that_refreshes_twice_after_lost_commits_is_known_to_the_holder_of_a_lost_token() {
+    let chain = at_generation(3);
+    let (_, stolen) = given(ask(&chain, token(&chain), from(STRANGER), 400));
+    let (_, stolen) = given(ask(&stolen, token(&stolen), from(STRANGER), 401));
+    let lost = Presented { generation: 4, key: KeyId(1), issued_at: at(300) };
+    let (how, shared) = given(ask(&stolen, lost, from(HOME), 410));
+    assert_eq!((how, token(&shared)), (Given::Retried, token(&stolen)));
+}
+
 #[test]
 fn a_token_ahead_may_carry_the_key_of_the_row_or_the_current_one() {
     let chain = at_generation(3);
