@@ -21,6 +21,10 @@ pub const MAX_KNOWN_CALLERS: usize = 8;
 /// a failover to a lagging replica loses that many of one client's refreshes at most.
 pub const MAX_AHEAD: u64 = 2;
 
+/// How many generations before the parent a token may be late rather than reuse. Without a
+/// bound, whoever rotates every few seconds could put off the holder of an old token for ever.
+pub const MAX_LATE: u64 = 8;
+
 /// The state of a family that a refresh reads and changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
@@ -320,7 +324,7 @@ pub fn decide(
     let generation = presented.generation;
     if generation == chain.generation {
         return if presented.key == chain.key {
-            rotate(chain, presenter, now, policy)
+            rotate(chain, presented, presenter, now, policy)
         } else {
             Decision::Refuse(Refusal::WrongKey)
         };
@@ -338,6 +342,7 @@ pub fn decide(
         }
         Some(parent)
             if generation < parent.generation
+                && parent.generation - generation <= MAX_LATE
                 && policy.rotation != Rotation::Strict
                 && within(parent.given_at, now, policy.window()) =>
         {
@@ -348,11 +353,23 @@ pub fn decide(
 }
 
 /// g = c: the newest token, used for the first time.
-fn rotate(chain: &Chain, presenter: Presenter, now: Timestamp, policy: &Policy) -> Decision {
+fn rotate(
+    chain: &Chain,
+    presented: Presented,
+    presenter: Presenter,
+    now: Timestamp,
+    policy: &Policy,
+) -> Decision {
     let new_caller = presenter.id != chain.given_to && !chain.known.contains(&presenter.id);
     let spent = Parent { generation: chain.generation, key: chain.key, given_at: chain.given_at };
     // Whom `c` was given to used this family before the next generation, whoever returns it.
-    let known = remember(&chain.known, chain.given_to);
+    // One of the same number but another time was given out before commits were lost: it says
+    // nothing of whoever the row's own went to.
+    let known = if presented.issued_at == chain.issued_at {
+        remember(&chain.known, chain.given_to)
+    } else {
+        chain.known.clone()
+    };
     Decision::Give {
         how: Given::Rotated { new_caller },
         chain: next(chain, chain.generation, Some(spent), known, presenter, now, policy),
@@ -405,7 +422,8 @@ fn ahead(
     if !newer_than_row || (distance > MAX_AHEAD && !recovering) {
         return Decision::Reuse;
     }
-    if presented.key != chain.key {
+    // The key may have changed with the commits that were lost.
+    if presented.key != chain.key && presented.key != policy.current_key {
         return Decision::Refuse(Refusal::WrongKey);
     }
     let adopted = Parent {

@@ -128,6 +128,18 @@ fn one_before_the_parent_is_late_within_the_window_and_reuse_after() {
 }
 
 #[test]
+fn a_token_that_many_others_came_after_is_not_late() {
+    // All at once: the window alone would let a quick thief put off an old token for ever.
+    let mut chain = first();
+    while chain.generation < 20 {
+        chain = given(ask(&chain, token(&chain), from(STRANGER), 1)).1;
+    }
+    let parent = chain.parent.unwrap().generation;
+    assert_eq!(ask(&chain, old(parent - MAX_LATE), from(HOME), 2), Decision::Late);
+    assert_eq!(ask(&chain, old(parent - MAX_LATE - 1), from(HOME), 2), Decision::Reuse);
+}
+
+#[test]
 fn strict_takes_every_second_use_for_reuse() {
     let chain = at_generation(3);
     let strict = Policy { rotation: Rotation::Strict, ..policy() };
@@ -172,6 +184,48 @@ fn a_token_ahead_of_the_row_is_adopted_when_it_is_newer_than_the_row() {
     let recovery = Policy { recovery: Some((at(250), at(350))), ..policy() };
     let recovered = decide(&chain, Status::Live, lifetime(), far, from(HOME), at(400), &recovery);
     assert_eq!(given(recovered).0, Given::Adopted);
+}
+
+#[test]
+fn a_token_of_a_lost_branch_makes_nobody_known() {
+    // Commits were lost, a thief got 4 again from 3, and the holder still has the lost 4.
+    let chain = at_generation(3);
+    let (_, stolen) = given(ask(&chain, token(&chain), from(STRANGER), 400));
+    let lost = Presented { generation: 4, key: KeyId(1), issued_at: at(300) };
+    let (how, chain) = given(ask(&stolen, lost, from(HOME), 410));
+    assert_eq!(how, Given::Rotated { new_caller: false });
+    assert!(!chain.known.contains(&STRANGER));
+    // So the two part at once, and the next use of what was left behind ends it.
+    let (how, parted) = given(ask(&chain, token(&stolen), from(STRANGER), 415));
+    assert_eq!(how, Given::Reissued { alarm: false });
+    assert_eq!(ask(&parted, token(&chain), from(HOME), 420), Decision::Reuse);
+}
+
+/// A limit that docs/threat-model.md admits: the row doesn't know when p was issued.
+#[test]
+fn a_thief_that_refreshes_twice_after_lost_commits_is_known_to_the_holder_of_a_lost_token() {
+    let chain = at_generation(3);
+    let (_, stolen) = given(ask(&chain, token(&chain), from(STRANGER), 400));
+    let (_, stolen) = given(ask(&stolen, token(&stolen), from(STRANGER), 401));
+    let lost = Presented { generation: 4, key: KeyId(1), issued_at: at(300) };
+    let (how, shared) = given(ask(&stolen, lost, from(HOME), 410));
+    assert_eq!((how, token(&shared)), (Given::Retried, token(&stolen)));
+}
+
+#[test]
+fn a_token_ahead_may_carry_the_key_of_the_row_or_the_current_one() {
+    let chain = at_generation(3);
+    let policy = Policy { current_key: KeyId(2), ..policy() };
+    let answer = |key| {
+        let newer = Presented { generation: 4, key: KeyId(key), issued_at: at(300) };
+        decide(&chain, Status::Live, lifetime(), newer, from(HOME), at(400), &policy)
+    };
+    for key in [1, 2] {
+        let (how, adopted) = given(answer(key));
+        assert_eq!((how, adopted.key), (Given::Adopted, KeyId(2)));
+        assert_eq!(adopted.parent.map(|parent| parent.key), Some(KeyId(key)));
+    }
+    assert_eq!(answer(3), Decision::Refuse(Refusal::WrongKey));
 }
 
 #[test]
@@ -229,55 +283,196 @@ fn any_number() -> impl Strategy<Value = u64> {
     prop_oneof![0u64..8, any::<u64>(), Just(u64::MAX)]
 }
 
+fn any_span() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        Just(Duration::ZERO),
+        Just(Duration::MAX),
+        (0u64..200_000).prop_map(Duration::from_millis),
+        any::<Duration>(),
+    ]
+}
+
+fn any_key() -> impl Strategy<Value = KeyId> {
+    (0u32..3).prop_map(KeyId)
+}
+
 prop_compose! {
+    fn any_parent()(
+        generation in any_number(), key in any_key(), given_at in any_instant(),
+    ) -> Parent {
+        Parent { generation, key, given_at }
+    }
+}
+
+prop_compose! {
+    /// Any row that could be read, a corrupt one too.
     fn any_chain()(
         generation in any_number(),
-        parent in any::<Option<(u64, u32)>>(),
-        instants in [any_instant(), any_instant(), any_instant(), any_instant()],
+        key in any_key(),
+        near in prop::option::of(0u64..12),
+        parent in prop::option::of(any_parent()),
+        instants in [any_instant(), any_instant(), any_instant()],
         given_to in any_caller(),
-        known in prop::collection::vec(any_caller(), 0..3),
+        known in prop::collection::vec(any_caller(), 0..=MAX_KNOWN_CALLERS),
     ) -> Chain {
+        let parent = parent.map(|parent| match near {
+            Some(back) => Parent { generation: generation.saturating_sub(back), ..parent },
+            None => parent,
+        });
         Chain {
             generation,
-            key: KeyId(1),
+            key,
             issued_at: instants[0],
             given_at: instants[1],
             given_to,
-            parent: parent.map(|(back, key)| Parent {
-                generation: generation.saturating_sub(1 + back % 4),
-                key: KeyId(key % 2),
-                given_at: instants[3],
-            }),
+            parent,
             known,
             written_at: instants[2],
         }
     }
 }
 
-proptest! {
-    /// No input and no clock makes the rule panic, and no answer moves a chain backwards.
-    #[test]
-    fn decide_is_total_and_never_goes_back(
-        chain in any_chain(),
+prop_compose! {
+    fn any_policy()(
+        rotation in 0usize..3,
+        retry_window in any_span(),
+        current_key in any_key(),
+        recovery in prop::option::of((any_instant(), any_instant())),
+    ) -> Policy {
+        Policy { rotation: Rotation::ALL[rotation].0, retry_window, current_key, recovery }
+    }
+}
+
+fn any_status() -> impl Strategy<Value = Status> {
+    prop_oneof![
+        4 => Just(Status::Live),
+        1 => (any_instant(), 0..EndCause::ALL.len())
+            .prop_map(|(at, cause)| Status::Ended { at, cause: EndCause::ALL[cause].0 }),
+    ]
+}
+
+prop_compose! {
+    fn any_lifetime()(
+        idle in any_span(), ends_at in prop::option::of(any_instant()),
+    ) -> Lifetime {
+        Lifetime { idle, ends_at }
+    }
+}
+
+prop_compose! {
+    /// A token near the chain's generations, or any at all.
+    fn any_presented()(
+        near in prop::option::of(0u64..14),
         generation in any_number(),
-        key in 0u32..2,
+        key in any_key(),
         issued_at in any_instant(),
+    ) -> (Option<u64>, Presented) {
+        (near, Presented { generation, key, issued_at })
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// No row, token, clock or policy makes the rule panic, and every answer has its shape.
+    #[test]
+    fn decide_is_total_and_its_answers_keep_their_shape(
+        chain in any_chain(),
+        status in any_status(),
+        lifetime in any_lifetime(),
+        (near, presented) in any_presented(),
         id in any_caller(),
         proven in any::<bool>(),
         now in any_instant(),
-        rotation in 0usize..3,
+        policy in any_policy(),
     ) {
-        let policy = Policy { rotation: Rotation::ALL[rotation].0, ..policy() };
-        let presented = Presented { generation, key: KeyId(key), issued_at };
-        let answer = decide(
-            &chain, Status::Live, Lifetime { idle: W, ends_at: None }, presented,
-            Presenter { id, proven }, now, &policy,
-        );
-        if let Decision::Give { how, chain: new } = answer {
-            prop_assert!(new.generation >= chain.generation);
-            prop_assert!(new.written_at >= chain.written_at);
-            if chain.generation < u64::MAX {
-                prop_assert_eq!(how == Given::Retried, new.generation == chain.generation);
+        let generation = near.map_or(presented.generation, |near| {
+            chain.generation.saturating_sub(10).saturating_add(near)
+        });
+        let presented = Presented { generation, ..presented };
+        let presenter = Presenter { id, proven };
+        let ask = || decide(&chain, status, lifetime, presented, presenter, now, &policy);
+        let answer = ask();
+        prop_assert_eq!(&answer, &ask(), "the same question, the same answer");
+        if let Status::Ended { at, cause } = status {
+            prop_assert_eq!(answer, Decision::Refuse(Refusal::Ended(at, cause)));
+            return Ok(());
+        }
+        let (how, new) = match answer {
+            Decision::Give { how, chain } => (how, chain),
+            Decision::Reuse => {
+                prop_assert_ne!(generation, chain.generation, "the newest is never reuse");
+                return Ok(());
+            }
+            Decision::Late => {
+                prop_assert!(generation < chain.parent.map_or(0, |parent| parent.generation));
+                prop_assert_ne!(policy.rotation, Rotation::Strict);
+                return Ok(());
+            }
+            Decision::Refuse(refusal) => {
+                let expired = lifetime.passed(chain.given_at, now);
+                prop_assert_eq!(
+                    refusal, expired.map_or(Refusal::WrongKey, Refusal::Expired)
+                );
+                return Ok(());
+            }
+        };
+        // Nothing goes back, whatever the clock does, and nothing grows without end.
+        prop_assert!(new.generation >= chain.generation);
+        prop_assert!(new.issued_at >= chain.issued_at);
+        prop_assert!(new.written_at >= chain.written_at);
+        prop_assert!(new.given_at >= new.issued_at || how == Given::Retried);
+        prop_assert!(new.known.len() <= MAX_KNOWN_CALLERS);
+        let second_use = matches!(how, Given::Retried | Given::Reissued { .. });
+        if second_use {
+            prop_assert_eq!(Some(generation), chain.parent.map(|parent| parent.generation));
+            prop_assert_ne!(policy.rotation, Rotation::Strict);
+            prop_assert!(proven || policy.rotation != Rotation::SenderConstrained);
+        }
+        if how == Given::Retried {
+            prop_assert!(new.given_at >= chain.given_at);
+            let same =
+                Chain { given_at: chain.given_at, written_at: chain.written_at, ..new.clone() };
+            prop_assert_eq!(same, chain);
+            return Ok(());
+        }
+        prop_assert_eq!((new.key, new.given_to, new.given_at), (policy.current_key, id, new.issued_at));
+        let spent =
+            Parent { generation: chain.generation, key: chain.key, given_at: chain.given_at };
+        let adopted =
+            Parent { generation, key: presented.key, given_at: presented.issued_at };
+        let (newest, parent) = match how {
+            Given::Rotated { .. } => (chain.generation, Some(spent)),
+            Given::Reissued { .. } => (chain.generation, chain.parent),
+            _ => (generation, Some(adopted)),
+        };
+        prop_assert_eq!((new.generation, new.parent), (newest.saturating_add(1), parent));
+    }
+
+    /// Whatever comes in which order at whichever clock: a family made by the rule keeps its
+    /// parent below its newest, and no generation is given out twice.
+    #[test]
+    fn no_run_gives_a_generation_twice(
+        steps in prop::collection::vec(
+            (0u64..6, any_caller(), any::<bool>(), -60_000i64..120_000), 1..60,
+        ),
+        policy in any_policy(),
+    ) {
+        let lifetime = Lifetime { idle: Duration::MAX, ends_at: None };
+        let (mut chain, mut now) = (first(), 0i64);
+        for (back, id, proven, passed) in steps {
+            now += passed;
+            let generation = chain.generation.saturating_sub(back);
+            let presented = Presented { generation, key: chain.key, issued_at: at(0) };
+            let policy = Policy { current_key: chain.key, ..policy };
+            let answer = decide(
+                &chain, Status::Live, lifetime, presented, Presenter { id, proven },
+                Timestamp::from_millis(now), &policy,
+            );
+            if let Decision::Give { how, chain: new } = answer {
+                prop_assert_eq!(new.generation, chain.generation + u64::from(how != Given::Retried));
+                prop_assert!(new.parent.is_some_and(|parent| parent.generation < new.generation));
+                chain = new;
             }
         }
     }
