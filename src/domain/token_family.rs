@@ -313,11 +313,17 @@ pub fn decide(
     if let Status::Ended { at, cause } = status {
         return Decision::Refuse(Refusal::Ended(at, cause));
     }
-    if let Some(expiry) = lifetime.passed(chain.given_at, now) {
+    let generation = presented.generation;
+    // A token that the row knows nothing of proves that the family was used since.
+    let used_at = if generation > chain.generation {
+        chain.given_at.max(presented.issued_at)
+    } else {
+        chain.given_at
+    };
+    if let Some(expiry) = lifetime.passed(used_at, now) {
         return Decision::Refuse(Refusal::Expired(expiry));
     }
 
-    let generation = presented.generation;
     if generation == chain.generation {
         return if presented.key == chain.key {
             rotate(chain, presenter, now, policy)

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod metadata;
 pub mod oauth_error;
 pub mod oxide;
+pub mod recovery;
 pub mod refresh;
 pub mod revoke;
 pub mod scopes;

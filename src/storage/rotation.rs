@@ -9,6 +9,7 @@ use super::audit;
 use super::connection::Connection;
 use super::error::{Result, StorageError};
 use super::families::{self, Family};
+use super::recovery;
 use super::schema::token_families as t;
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::caller::Caller;
@@ -108,15 +109,18 @@ fn attempt(connection: &mut Connection, command: &RotateCommand) -> Result<Optio
         }));
     }
     let presenter = Presenter { id: command.caller.id, proven: command.proven };
-    let decision = decide(
-        &family.chain,
-        family.status,
-        family.lifetime,
-        command.token.presented,
-        presenter,
-        command.arrived,
-        &command.policy,
-    );
+    let presented = command.token.presented;
+    let judge = |policy: &Policy| {
+        let (chain, at) = (&family.chain, command.arrived);
+        decide(chain, family.status, family.lifetime, presented, presenter, at, policy)
+    };
+    let mut decision = judge(&command.policy);
+    if decision == Decision::Reuse
+        && presented.generation > family.chain.generation
+        && let Some(policy) = recovery::policy(connection, &command.policy, command.arrived)?
+    {
+        decision = judge(&policy);
+    }
     match decision {
         Decision::Give { how, chain } => {
             if let Some(scope) = &command.scope
