@@ -22,6 +22,7 @@ mod commands;
 mod crash;
 mod harness;
 mod introspect;
+mod lost_commits;
 mod metadata;
 mod migrations;
 mod operations;

@@ -121,10 +121,7 @@ async fn open(
         None => "A recovery is open.".to_owned(),
     };
     let text = format!("{head}\n\n{}", view.text());
-    Answer::new(
-        &View { open: true, recovery: Some(view), was_open: Some(before.is_some()) },
-        text,
-    )
+    Answer::new(&View { open: true, recovery: Some(view), was_open: Some(before.is_some()) }, text)
 }
 
 async fn close(flags: SettingsFlags) -> Result<Answer, Failure> {
