@@ -68,7 +68,7 @@ enum Action {
         #[arg(long, value_name = "FILE", group = "which", conflicts_with_all = ["user", "client", "before"])]
         ids: Option<PathBuf>,
         /// With --ids: also sign out the browsers that these sessions came from
-        #[arg(long, requires = "ids")]
+        #[arg(long, requires = "ids", conflicts_with_all = ["id", "user", "client", "before"])]
         browsers: bool,
         #[command(flatten)]
         of: Of,

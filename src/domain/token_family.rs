@@ -427,7 +427,9 @@ fn ahead(
             Some(adopted),
             remember(&chain.known, chain.given_to),
             presenter,
-            now,
+            // Where the clock is behind the one that it was issued by, the row still becomes
+            // newer than the token: nothing as old is adopted after it.
+            now.max(presented.issued_at),
             policy,
         ),
     }
