@@ -24,6 +24,7 @@ mod crash;
 mod harness;
 mod introspect;
 mod linearizability;
+mod lost_commits;
 mod metadata;
 mod migrations;
 mod model;

@@ -28,6 +28,10 @@ const P: u64 = 19;
 const C_GIVEN: i64 = 1_000;
 const P_GIVEN: i64 = 900;
 
+/// The row about tokens that the database has lost.
+const AHEAD: &str = "g = c + 1 or c + 2, or in a recovery any g > c of its interval, issued \
+     after the row was last written";
+
 /// What is presented to the rule.
 #[derive(Clone, Debug)]
 struct Situation {
@@ -36,6 +40,7 @@ struct Situation {
     presented: Presented,
     presenter: Presenter,
     now: i64,
+    recovering: bool,
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -59,6 +64,7 @@ fn present(g: u64, now: i64) -> Situation {
         presented: Presented { generation: g, key: KeyId(1), issued_at: at(100) },
         presenter: Presenter { id: HOME, proven: false },
         now,
+        recovering: false,
     }
 }
 
@@ -70,6 +76,12 @@ impl Situation {
 
     fn proven(mut self) -> Self {
         self.presenter.proven = true;
+        self
+    }
+
+    /// In a recovery of everything since p.
+    fn recovering(mut self) -> Self {
+        self.recovering = true;
         self
     }
 
@@ -99,11 +111,11 @@ impl Situation {
             rotation: Rotation::Resumable,
             retry_window: Duration::from_secs(W as u64),
             current_key: KeyId(1),
-            recovery: None,
+            recovery: self.recovering.then(|| (at(P_GIVEN), at(C_GIVEN + 100))),
         };
         let lifetime =
             Lifetime { idle: Duration::from_secs(100_000), ends_at: Some(at(1_000_000)) };
-        let Self { chain, status, presented, presenter, now } = self;
+        let Self { chain, status, presented, presenter, now, .. } = self;
         decide(chain, *status, lifetime, *presented, *presenter, at(*now), &policy)
     }
 }
@@ -182,10 +194,11 @@ fn exact_rows() -> Vec<(&'static str, Trial)> {
             ]),
         ),
         (
-            "g = c + 1 or c + 2, issued after the row was last written",
+            AHEAD,
             Trial::Rule(vec![
                 present(C + 1, C_GIVEN + 100).issued(C_GIVEN + 1),
                 present(C + MAX_AHEAD, C_GIVEN + 100).issued(C_GIVEN + 1).by(STRANGER),
+                present(C + 1_000, C_GIVEN + 100).issued(C_GIVEN + 1).recovering(),
             ]),
         ),
         (
@@ -193,6 +206,7 @@ fn exact_rows() -> Vec<(&'static str, Trial)> {
             Trial::Rule(vec![
                 present(C + 1, C_GIVEN + 100).issued(C_GIVEN),
                 present(C + MAX_AHEAD + 1, C_GIVEN + 100).issued(C_GIVEN + 1),
+                present(C + 1_000, C_GIVEN + 100).issued(C_GIVEN).recovering(),
             ]),
         ),
         (
@@ -242,8 +256,8 @@ const IN_SHORT: [(&str, &[&str]); 8] = [
     ),
     ("any older one", &["any other g < c"]),
     (
-        "one that the database has lost in a failover",
-        &["g = c + 1 or c + 2, issued after the row was last written"],
+        "one that the database has lost in a failover, or, in a recovery, in a restore",
+        &[AHEAD],
     ),
     (
         "forged, altered, another app's",

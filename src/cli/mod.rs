@@ -10,6 +10,7 @@ mod healthcheck;
 mod key;
 mod migrate;
 mod prune;
+mod recover;
 mod scope;
 mod serve;
 mod session;
@@ -57,6 +58,8 @@ enum Command {
     Key(key::Key),
     /// Remove what is past its time, as the server does every hour
     Prune(prune::Prune),
+    /// Let apps go on after a restored backup
+    Recover(recover::Recover),
     /// Exit with 0 when the local server is ready, for containers
     Healthcheck,
 }
@@ -98,6 +101,7 @@ impl Command {
             Self::Scope(command) => command.json,
             Self::Key(command) => command.json,
             Self::Prune(command) => command.json,
+            Self::Recover(command) => command.json,
         };
         if json { Form::Json } else { Form::Text }
     }
@@ -113,6 +117,7 @@ impl Command {
             Self::Scope(command) => command.run(flags).await,
             Self::Key(command) => command.run(flags).await,
             Self::Prune(command) => command.run(flags).await,
+            Self::Recover(command) => command.run(flags).await,
             Self::Healthcheck => healthcheck::run(flags).await,
         }
     }

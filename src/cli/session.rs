@@ -1,6 +1,8 @@
 //! `perennial session`: who is signed in to what, and ending it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
 use serde::Serialize;
@@ -14,7 +16,7 @@ use crate::domain::id::{FamilyId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Expiry, Status};
 use crate::protocol::act::Act;
-use crate::protocol::sessions;
+use crate::protocol::sessions::{self, Listed};
 use crate::settings::SettingsFlags;
 use crate::storage::families::{self, Family, Filter, QUIET, Sort, State};
 use crate::storage::{Connection, Database, Result as Stored, clients, users};
@@ -48,16 +50,26 @@ enum Action {
         /// Only those in this state; quiet: active, and not used for a week
         #[arg(long, value_parser = one_of(STATES))]
         state: Option<State>,
+        /// Only those that somebody ended at this time or later
+        #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_rfc3339)]
+        ended_since: Option<Timestamp>,
     },
-    /// End sessions: one by its id, or all that the flags mean together
+    /// End sessions: one by its id, those of a list, or all that the flags mean together
     ///
-    /// --user alone also signs the person out of every browser, so that no app gets a new
-    /// session without their password.
+    /// --user alone and --before without --client also sign out browsers, so that no app gets a
+    /// new session without a password: all of the person's, and those that signed in before.
     #[command(group(ArgGroup::new("which").required(true).multiple(true)))]
     Revoke {
         /// One session's id
-        #[arg(value_name = "ID", group = "which", conflicts_with_all = ["user", "client", "before"])]
+        #[arg(value_name = "ID", group = "which", conflicts_with_all = ["user", "client", "before", "ids"])]
         id: Option<FamilyId>,
+        /// Those whose ids this file lists, one a line; - is standard input. Ids that aren't in
+        /// this database are counted
+        #[arg(long, value_name = "FILE", group = "which", conflicts_with_all = ["user", "client", "before"])]
+        ids: Option<PathBuf>,
+        /// With --ids: also sign out the browsers that these sessions came from
+        #[arg(long, requires = "ids", conflicts_with_all = ["id", "user", "client", "before"])]
+        browsers: bool,
         #[command(flatten)]
         of: Of,
         /// Those that signed in before this time, such as 2026-11-23T14:00:00Z
@@ -148,26 +160,53 @@ struct Names {
     clients: HashMap<ClientId, String>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct RevokedView {
     ended: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_before: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    browsers: Option<usize>,
+}
+
+impl RevokedView {
+    fn of(ended: usize) -> Self {
+        Self { ended, ..Self::default() }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("Ended {}.", counted(self.ended, "session", "sessions"));
+        if let Some(count @ 1..) = self.browsers {
+            text.push_str(&format!(" Signed out {}.", counted(count, "browser", "browsers")));
+        }
+        if let Some(count @ 1..) = self.ended_before {
+            text.push_str(&format!(" {} ended before.", counted(count, "had", "had")));
+        }
+        if let Some(count @ 1..) = self.unknown {
+            text.push_str(&format!(" {} not in this database.", counted(count, "is", "are")));
+        }
+        text
+    }
 }
 
 impl Session {
     pub(super) async fn run(self, flags: SettingsFlags) -> Result<Answer, Failure> {
         let Context { database, act, .. } = Context::open(flags).await?;
         match self.action {
-            Action::List { of, state } => {
-                let filter = Filter { state, ..of.filter(&database).await? };
+            Action::List { of, state, ended_since } => {
+                let filter = Filter { state, ended_since, ..of.filter(&database).await? };
                 list(&database, filter, act.now).await
             }
             Action::Revoke { id: Some(id), reason, .. } => {
                 revoke_one(&database, id, reason, act).await
             }
-            Action::Revoke { id: None, of, before, reason } => {
-                // Those that ended by themselves aren't ended again, nor counted.
-                let state = Some(State::Active);
-                let filter = Filter { before, state, ..of.filter(&database).await? };
+            Action::Revoke { ids: Some(file), browsers, reason, .. } => {
+                revoke_listed(&database, &file, browsers, reason, act).await
+            }
+            Action::Revoke { id: None, ids: None, of, before, reason, .. } => {
+                let filter = Filter { before, ..of.filter(&database).await? };
                 revoke_all(&database, filter, reason, act).await
             }
         }
@@ -252,10 +291,66 @@ async fn revoke_one(
         .await?
         .ok_or_else(|| Failure::Failed(format!("there is no session {id}")))?;
     if ended {
-        Answer::new(&RevokedView { ended: 1 }, "Ended 1 session.")
+        Answer::new(&RevokedView::of(1), "Ended 1 session.")
     } else {
-        Answer::new(&RevokedView { ended: 0 }, "The session had ended already.")
+        Answer::new(&RevokedView::of(0), "The session had ended already.")
     }
+}
+
+/// How many sessions of a list share one transaction, so that nobody else waits for long.
+const STEP: usize = 200;
+
+async fn revoke_listed(
+    database: &Database,
+    file: &Path,
+    browsers: bool,
+    reason: Option<String>,
+    act: Act,
+) -> Result<Answer, Failure> {
+    let ids = read_ids(file)?;
+    let mut all = Listed::default();
+    for step in ids.chunks(STEP) {
+        let (step, reason, act) = (step.to_vec(), reason.clone(), act.clone());
+        let done = database
+            .write(move |connection| {
+                sessions::end_listed(connection, &step, browsers, reason.as_deref(), &act)
+            })
+            .await?;
+        all.ended += done.ended;
+        all.ended_before += done.ended_before;
+        all.unknown += done.unknown;
+        all.browsers += done.browsers;
+    }
+    let view = RevokedView {
+        ended: all.ended,
+        ended_before: Some(all.ended_before),
+        unknown: Some(all.unknown),
+        browsers: browsers.then_some(all.browsers),
+    };
+    let text = view.text();
+    Answer::new(&view, text)
+}
+
+/// The ids of a list, each once.
+fn read_ids(file: &Path) -> Result<Vec<FamilyId>, Failure> {
+    let read = if file == Path::new("-") {
+        io::read_to_string(io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let name = file.display();
+    let text = read.map_err(|error| Failure::Failed(format!("{name} can't be read: {error}")))?;
+    let mut ids = BTreeSet::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        ids.insert(line.trim().parse().map_err(|_| {
+            Failure::Usage(format!(
+                "{name}, line {}: not a session's id; one a line, such as \
+                 0190a5b2-7d4e-7c3a-9f00-000000000001",
+                number.saturating_add(1)
+            ))
+        })?);
+    }
+    Ok(ids.into_iter().collect())
 }
 
 async fn revoke_all(
@@ -264,21 +359,32 @@ async fn revoke_all(
     reason: Option<String>,
     act: Act,
 ) -> Result<Answer, Failure> {
-    let ended = database
+    let cause = EndCause::Admin;
+    let view = database
         .write(move |connection| match whole_person(&filter) {
             Some(user) => {
-                let cause = EndCause::Admin;
                 sessions::end_all_of_user(connection, user, None, cause, reason.as_deref(), &act)
+                    .map(RevokedView::of)
             }
             None => {
-                let cause = EndCause::Admin;
-                sessions::end_families(connection, &filter, cause, reason.as_deref(), &act)
-                    .map(|ended| ended.len())
+                let browsers = match (filter.before, &filter.client) {
+                    (Some(before), None) => {
+                        let users = filter.users.as_deref();
+                        Some(sessions::sign_out_before(connection, before, users, &act)?)
+                    }
+                    _ => None,
+                };
+                let reason = reason.as_deref();
+                let ended = sessions::end_families(connection, &filter, cause, reason, &act)?;
+                // One that ended by itself isn't counted. It is ended nonetheless: after a
+                // restore its app may hold a token that the database has lost, and use it again.
+                let ended = ended.iter().filter(|family| family.is_live(act.now)).count();
+                Ok(RevokedView { browsers, ..RevokedView::of(ended) })
             }
         })
         .await?;
-    let text = format!("Ended {}.", counted(ended, "session", "sessions"));
-    Answer::new(&RevokedView { ended }, text)
+    let text = view.text();
+    Answer::new(&view, text)
 }
 
 /// The person, when the filter means all that is theirs.
@@ -324,6 +430,7 @@ mod tests {
             format!("session revoke {ID} --reason stolen"),
             "session revoke --user ada --client c --before 2026-11-23T14:00:00Z".into(),
             "session revoke --before 2026-11-23T14:00:00+01:00".into(),
+            "session revoke --ids - --browsers --reason restored".into(),
         ] {
             assert!(parse(&good).is_ok(), "{good}");
         }
@@ -332,10 +439,17 @@ mod tests {
             "session revoke --reason stolen".into(),
             format!("session revoke {ID} --user ada"),
             format!("session revoke {ID} --before 2026-11-23T14:00:00Z"),
+            format!("session revoke {ID} --ids -"),
+            "session revoke --ids - --user ada".into(),
+            "session revoke --browsers --user ada".into(),
         ] {
             assert!(parse(&bad).is_err(), "{bad}");
         }
-        for good in ["session list", "session list --user ada --client c --state quiet"] {
+        for good in [
+            "session list",
+            "session list --user ada --client c --state quiet",
+            "session list --ended-since 2026-11-23T14:00:00Z",
+        ] {
             assert!(parse(good).is_ok(), "{good}");
         }
     }

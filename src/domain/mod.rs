@@ -12,6 +12,7 @@ pub mod consent;
 pub mod history;
 pub mod id;
 pub mod password_policy;
+pub mod recovery;
 pub mod redirect_uri;
 pub mod refresh_token;
 pub mod scope;

@@ -317,11 +317,17 @@ pub fn decide(
     if let Status::Ended { at, cause } = status {
         return Decision::Refuse(Refusal::Ended(at, cause));
     }
-    if let Some(expiry) = lifetime.passed(chain.given_at, now) {
+    let generation = presented.generation;
+    // A token that the row knows nothing of proves that the family was used since.
+    let used_at = if generation > chain.generation {
+        chain.given_at.max(presented.issued_at)
+    } else {
+        chain.given_at
+    };
+    if let Some(expiry) = lifetime.passed(used_at, now) {
         return Decision::Refuse(Refusal::Expired(expiry));
     }
 
-    let generation = presented.generation;
     if generation == chain.generation {
         return if presented.key == chain.key {
             rotate(chain, presented, presenter, now, policy)
@@ -439,7 +445,9 @@ fn ahead(
             Some(adopted),
             remember(&chain.known, chain.given_to),
             presenter,
-            now,
+            // Where the clock is behind the one that it was issued by, the row still becomes
+            // newer than the token: nothing as old is adopted after it.
+            now.max(presented.issued_at),
             policy,
         ),
     }

@@ -14,6 +14,7 @@ pub mod known_clients;
 pub mod metadata;
 pub mod oauth_error;
 pub mod oxide;
+pub mod recovery;
 pub mod refresh;
 pub mod revoke;
 pub mod scopes;

@@ -149,6 +149,7 @@ pub fn command(
             rotation: client.metadata.rotation,
             retry_window: client.metadata.retry_window.unwrap_or(lifetimes.retry_window),
             current_key: tokens.current(),
+            // Storage reads it for a token that is ahead of its row.
             recovery: None,
         },
         scope,

@@ -5,6 +5,7 @@ use super::act::Act;
 use crate::crypto::random;
 use crate::domain::client::ClientId;
 use crate::domain::id::{BrowserSessionId, FamilyId, UserId};
+use crate::domain::time::Timestamp;
 use crate::domain::token_family::EndCause;
 use crate::storage::families::{Family, Filter};
 use crate::storage::{
@@ -98,6 +99,68 @@ pub fn revoke_some(
         }
     }
     Ok(Some(revoked))
+}
+
+/// What became of the sessions of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Ended now, those included that came from a browser which was signed out.
+    pub ended: usize,
+    /// Had ended before.
+    pub ended_before: usize,
+    /// Aren't in this database.
+    pub unknown: usize,
+    /// Sign-ins of browsers.
+    pub browsers: usize,
+}
+
+/// Ends the families with these ids for an administrator, and with `browsers` the browser
+/// sign-ins that they came from. One that had ended by itself is ended too: after a restore the
+/// app may hold a token that the database has lost, and use it again.
+pub fn end_listed(
+    connection: &mut Connection,
+    ids: &[FamilyId],
+    browsers: bool,
+    reason: Option<&str>,
+    act: &Act,
+) -> Result<Listed> {
+    let mut meant = families::find_many(connection, ids)?;
+    // In the order of ids, as everywhere: two that end the same rows don't wait for each other.
+    meant.sort_by_key(|family| family.id);
+    let mut listed = Listed { unknown: ids.len() - meant.len(), ..Listed::default() };
+    for family in &meant {
+        if end_family(connection, family.id, EndCause::Admin, reason, act)? {
+            listed.ended += 1;
+        } else {
+            listed.ended_before += 1;
+        }
+    }
+    if browsers {
+        for family in &meant {
+            let Some(browser) = family.browser_session else { continue };
+            if browser_sessions::find_by_id(connection, browser)?.is_some() {
+                listed.ended += sign_out(connection, browser, family.user_id, act)?;
+                listed.browsers += 1;
+            }
+        }
+    }
+    Ok(listed)
+}
+
+/// Signs out the browsers in which somebody signed in before this time: these people, or
+/// everybody. How many.
+pub fn sign_out_before(
+    connection: &mut Connection,
+    before: Timestamp,
+    users: Option<&[UserId]>,
+    act: &Act,
+) -> Result<usize> {
+    let browsers = browser_sessions::remove_before(connection, before, users)?;
+    if browsers > 0 {
+        let detail = format!("{browsers} signed in before {}", before.to_rfc3339());
+        act.record(connection, "browsers.signed_out", None, None, None, Some(detail))?;
+    }
+    Ok(browsers)
 }
 
 /// Signs a browser out, and the apps that signed in through it. How many apps that ended.

@@ -55,7 +55,9 @@ pub struct AuditLine {
     pub reference: Option<String>,
 }
 
-/// Adds a line.
+/// Adds a line, and puts the same into the log, where it outlives the database: what was done
+/// since a backup can be repeated from there. It is logged just before its commit. Addresses and
+/// free text stay out of the log.
 pub fn record(connection: &mut Connection, event: &AuditEvent, id: AuditId) -> Result<()> {
     diesel::insert_into(a::table)
         .values((
@@ -73,6 +75,18 @@ pub fn record(connection: &mut Connection, event: &AuditEvent, id: AuditId) -> R
             a::reference.eq(&event.reference),
         ))
         .execute(connection)?;
+    let (of, target) = event.target.as_ref().map_or(("", ""), |(kind, id)| (kind, id.as_str()));
+    tracing::info!(
+        action = event.action,
+        of,
+        id = target,
+        by = event.actor.kind(),
+        by_id = event.actor.id().unwrap_or_default(),
+        person = event.user_id.map(|id| id.to_string()).unwrap_or_default(),
+        app = event.client_id.as_deref().unwrap_or_default(),
+        reference = event.reference.as_deref().unwrap_or_default(),
+        "audit"
+    );
     Ok(())
 }
 

@@ -150,6 +150,23 @@ pub fn remove_all(
     })
 }
 
+/// Ends the sessions that were signed in before this time: of these people, or of everybody.
+/// How many it ended.
+pub fn remove_before(
+    connection: &mut Connection,
+    before: Timestamp,
+    users: Option<&[UserId]>,
+) -> Result<usize> {
+    let older = b::table.filter(b::signed_in_at.lt(before.as_millis()));
+    Ok(match users {
+        Some(users) => {
+            let users: Vec<Vec<u8>> = users.iter().map(|id| id.as_bytes().to_vec()).collect();
+            diesel::delete(older.filter(b::user_id.eq_any(users))).execute(connection)?
+        }
+        None => diesel::delete(older).execute(connection)?,
+    })
+}
+
 /// How many are signed in now: an upper bound, since idle ones are counted until they are pruned.
 pub fn count(connection: &mut Connection, now: Timestamp) -> Result<i64> {
     Ok(b::table.filter(b::ends_at.gt(now.as_millis())).count().get_result(connection)?)

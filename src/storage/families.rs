@@ -397,6 +397,8 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only those that signed in before this.
     pub before: Option<Timestamp>,
+    /// Only those that somebody ended at this time or later.
+    pub ended_since: Option<Timestamp>,
     /// Only those seen at this address.
     pub ip: Option<String>,
     /// Only these.
@@ -483,6 +485,9 @@ fn filtered(filter: &Filter, now: Timestamp) -> Boxed<'static> {
     }
     if let Some(before) = filter.before {
         query = query.filter(t::created_at.lt(before.as_millis()));
+    }
+    if let Some(since) = filter.ended_since {
+        query = query.filter(t::ended_at.ge(since.as_millis()));
     }
     if let Some(ip) = &filter.ip {
         query = query.filter(t::caller_ip.eq(ip.clone()));

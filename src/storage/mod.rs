@@ -20,6 +20,7 @@ pub mod meta;
 mod migrations;
 mod postgres_tls;
 pub mod prune;
+pub mod recovery;
 pub mod revoked_tokens;
 pub mod rotation;
 mod schema;

@@ -6,7 +6,10 @@ mod update;
 
 use std::sync::Arc;
 
+use super::connection::Connection;
+use super::error::Result;
 use super::families::Family;
+use super::recovery;
 use crate::domain::caller::Caller;
 use crate::domain::client::ClientId;
 use crate::domain::refresh_token::{Authenticity, RefreshToken};
@@ -87,33 +90,41 @@ enum Verdict {
 }
 
 /// What this refresh of this row comes to.
-fn judge(command: &RotateCommand, family: Option<Family>) -> Verdict {
+fn judge(
+    connection: &mut Connection,
+    command: &RotateCommand,
+    family: Option<Family>,
+) -> Result<Verdict> {
     let Some(family) = family.map(Box::new) else {
-        return Verdict::Answer(RotateOutcome::NotAuthentic);
+        return Ok(Verdict::Answer(RotateOutcome::NotAuthentic));
     };
     if !family.refreshable || !command.authenticity.proves(&command.token, &family.nonce) {
-        return Verdict::Answer(RotateOutcome::NotAuthentic);
+        return Ok(Verdict::Answer(RotateOutcome::NotAuthentic));
     }
     if family.client_id != command.client_id {
-        return Verdict::OtherClient(family);
+        return Ok(Verdict::OtherClient(family));
     }
     if family.row_version == command.write_id {
         // This very write was committed before, and its answer got lost on the way to us.
-        return Verdict::Answer(match family.status {
+        return Ok(Verdict::Answer(match family.status {
             Status::Live => RotateOutcome::Given(Given::Rotated { new_caller: false }, family),
             Status::Ended { .. } => RotateOutcome::Reuse(family),
-        });
+        }));
     }
-    let decision = decide(
-        &family.chain,
-        family.status,
-        family.lifetime,
-        command.token.presented,
-        Presenter { id: command.caller.id, proven: command.proven },
-        command.arrived,
-        &command.policy,
-    );
-    match decision {
+    let presented = command.token.presented;
+    let by = |policy: &Policy| {
+        let presenter = Presenter { id: command.caller.id, proven: command.proven };
+        let (chain, at) = (&family.chain, command.arrived);
+        decide(chain, family.status, family.lifetime, presented, presenter, at, policy)
+    };
+    let mut decision = by(&command.policy);
+    if decision == Decision::Reuse
+        && presented.generation > family.chain.generation
+        && let Some(policy) = recovery::policy(connection, &command.policy, command.arrived)?
+    {
+        decision = by(&policy);
+    }
+    Ok(match decision {
         Decision::Give { how, chain } => match &command.scope {
             Some(scope) if !scope.is_subset_of(&family.scope) => {
                 Verdict::Answer(RotateOutcome::ScopeExceeds(family.scope.clone()))
@@ -123,7 +134,7 @@ fn judge(command: &RotateCommand, family: Option<Family>) -> Verdict {
         Decision::Late => Verdict::Late(family),
         Decision::Reuse => Verdict::Reuse(family),
         Decision::Refuse(refusal) => Verdict::Answer(RotateOutcome::Refused(refusal, family)),
-    }
+    })
 }
 
 /// Whether nothing but the chain changes: no entry in the timeline, no other caller.

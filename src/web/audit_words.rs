@@ -30,6 +30,9 @@ pub fn badge(action: &str) -> Badge {
         "scope.added" => (Tone::Note, "plus", "Scope described"),
         "scope.updated" => (Tone::Note, "pencil", "Scope described anew"),
         "scope.removed" => (Tone::Warn, "trash", "Scope description removed"),
+        "browsers.signed_out" => (Tone::Plain, "out", "Browsers signed out"),
+        "recovery.opened" => (Tone::Warn, "alert", "Recovery opened"),
+        "recovery.closed" => (Tone::Good, "check", "Recovery closed"),
         other => return Badge::new(Tone::Plain, "info", sentence(other)),
     };
     Badge::new(tone, icon, text)

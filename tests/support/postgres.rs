@@ -13,8 +13,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use super::tools;
+
+/// How long a test waits for what a cluster must do.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether a commit waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,31 +52,11 @@ impl Cluster {
             tools::missing("Postgres (initdb, postgres, pg_ctl)");
             return None;
         };
-        let user = server_user();
-        let folder = tempfile::Builder::new().prefix("perennial-pg-").tempdir().unwrap().keep();
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-        let own = |path: &Path| {
-            if let Some((uid, gid)) = user {
-                chown(path, Some(uid), Some(gid)).unwrap();
-            }
-        };
-        own(&folder);
-        let data = folder.join("data");
-        let mut cluster = Cluster {
-            watchdog: watchdog(&folder, &programs, user),
-            programs,
-            folder,
-            user,
-            port: 0,
-        };
-        let output = cluster
-            .command("initdb")
-            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"])
-            .args(["--no-sync", "--pgdata"])
-            .arg(&data)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        let mut cluster = Cluster::empty(programs);
+        let mut initdb = cluster.command("initdb");
+        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]);
+        initdb.args(["--no-sync", "--pgdata"]).arg(cluster.data());
+        succeed("initdb", initdb);
 
         let authority = Authority::new();
         let (certificate, key) = authority.certificate_for("localhost");
@@ -82,18 +66,87 @@ impl Cluster {
             let path = cluster.folder.join(name);
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            own(&path);
+            cluster.own(&path);
         }
         cluster.configure(durability);
-        // Another process may take a free port first, so that a start is tried again.
+        cluster.start_on_a_free_port();
+        Some(cluster)
+    }
+
+    /// A standby, which follows this cluster from a copy of it: streaming, asynchronous.
+    pub fn standby(&self) -> Cluster {
+        let mut standby = Cluster::empty(self.programs.clone());
+        let mut copy = standby.command("pg_basebackup");
+        copy.args(["--host=127.0.0.1", "--username=postgres", "--port", &self.port.to_string()]);
+        copy.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"]);
+        copy.args(["--no-sync", "--pgdata"]).arg(standby.data());
+        succeed("pg_basebackup", copy);
+        let folder = standby.folder.display();
+        standby.add_settings(&format!("\nunix_socket_directories = '{folder}'\nssl = off\n"));
+        standby.start_on_a_free_port();
+        standby
+    }
+
+    /// Waits until this standby shows all that `primary` has committed.
+    pub fn catch_up_with(&self, primary: &Cluster) {
+        let position = primary.sql("postgres", "SELECT pg_current_wal_lsn()");
+        self.wait_until(&format!("SELECT pg_last_wal_replay_lsn() >= '{position}'"));
+    }
+
+    /// Stops receiving what `primary` commits from here on.
+    pub fn fall_behind(&self, primary: &Cluster) {
+        self.sql("postgres", "ALTER SYSTEM SET primary_conninfo = ''");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        primary.wait_until("SELECT count(*) = 0 FROM pg_stat_replication");
+    }
+
+    /// Makes this standby a primary.
+    pub fn promote(&self) {
+        let mut promote = self.command("pg_ctl");
+        promote.args(["promote", "--wait", "--silent", "--pgdata"]).arg(self.data());
+        succeed("pg_ctl promote", promote);
+    }
+
+    /// Asks until the answer is yes.
+    fn wait_until(&self, question: &str) {
+        let start = Instant::now();
+        while self.sql("postgres", question) != "t" {
+            assert!(start.elapsed() < PATIENCE, "in vain: {question}");
+        }
+    }
+
+    /// A folder of its own, without files yet.
+    fn empty(programs: PathBuf) -> Cluster {
+        let user = server_user();
+        let folder = tempfile::Builder::new().prefix("perennial-pg-").tempdir().unwrap().keep();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        if let Some((uid, gid)) = user {
+            chown(&folder, Some(uid), Some(gid)).unwrap();
+        }
+        let watchdog = watchdog(&folder, &programs, user);
+        Cluster { programs, folder, user, port: 0, watchdog }
+    }
+
+    /// Another process may take a free port first, so that a start is tried again.
+    fn start_on_a_free_port(&mut self) {
         for attempt in 1.. {
-            cluster.port = tools::free_port();
-            match cluster.start_server() {
+            self.port = tools::free_port();
+            match self.start_server() {
                 Ok(()) => break,
                 Err(log) => assert!(attempt < 5, "postgres did not start: {log}"),
             }
         }
-        Some(cluster)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Hands a file to whom the server runs as.
+    fn own(&self, path: &Path) {
+        if let Some((uid, gid)) = self.user {
+            chown(path, Some(uid), Some(gid)).unwrap();
+        }
     }
 
     /// The port on 127.0.0.1.
@@ -157,7 +210,7 @@ impl Cluster {
         let status = self
             .command("pg_ctl")
             .args(["stop", "--mode=immediate", "--wait", "--silent", "--pgdata"])
-            .arg(self.folder.join("data"))
+            .arg(self.data())
             .status()
             .unwrap();
         assert!(status.success(), "pg_ctl stop");
@@ -169,7 +222,7 @@ impl Cluster {
         let status = self
             .command("pg_ctl")
             .args(["start", "--wait", "--timeout=60", "--silent", "--pgdata"])
-            .arg(self.folder.join("data"))
+            .arg(self.data())
             .arg("--log")
             .arg(&log)
             .arg(format!("--options=-p {}", self.port))
@@ -197,8 +250,12 @@ impl Cluster {
              ssl_key_file = '{folder}/server.key'\n\
              timezone = 'UTC'\n"
         );
-        let file = self.folder.join("data/postgresql.conf");
-        let text = fs::read_to_string(&file).unwrap() + &settings;
+        self.add_settings(&settings);
+    }
+
+    fn add_settings(&self, settings: &str) {
+        let file = self.data().join("postgresql.conf");
+        let text = fs::read_to_string(&file).unwrap() + settings;
         fs::write(&file, text).unwrap();
     }
 
@@ -217,6 +274,11 @@ impl Drop for Cluster {
         drop(self.watchdog.stdin.take());
         let _ = self.watchdog.wait();
     }
+}
+
+fn succeed(what: &str, mut command: Command) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Postgres refuses to run as root, so root hands the cluster to somebody else.

@@ -54,6 +54,11 @@ impl Installation {
         node
     }
 
+    /// Where it keeps its files: the working directory of every command.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where this node answers: `http://localhost:PORT`.
     pub fn origin(&self) -> String {
         format!("http://localhost:{}", self.port)
@@ -65,6 +70,24 @@ impl Installation {
         let path =
             issuer.and_then(|(_, issuer)| Some(url::Url::parse(issuer).ok()?.path().to_owned()));
         path.unwrap_or_default().trim_end_matches('/').to_owned()
+    }
+
+    /// Runs lines of shell as an operator types them, in the installation's folder, with
+    /// `perennial` in the path; stops at the first that fails.
+    pub fn shell(&self, script: &str, variables: &[(&str, &str)]) -> Output {
+        let program = Path::new(env!("CARGO_BIN_EXE_perennial"));
+        let mut path = vec![program.parent().unwrap().to_path_buf()];
+        path.extend(tools::postgres_programs());
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        let output = self
+            .command_of(Path::new("bash"))
+            .args(["-euo", "pipefail", "-c", script])
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Output::of(output)
     }
 
     /// Runs a command to its end.
@@ -89,12 +112,7 @@ impl Installation {
             .unwrap();
         // A command that reads nothing may be gone before it is written to.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Output {
-            status: output.status,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Output::of(child.wait_with_output().unwrap())
     }
 
     /// Runs a command with `--json`, which must succeed, and parses its answer.
@@ -131,6 +149,7 @@ impl Installation {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_perennial")))
     }
 
+    /// Any program, in the folder and the environment of this installation.
     fn command_of(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.folder);
@@ -156,6 +175,14 @@ pub struct Output {
 }
 
 impl Output {
+    fn of(output: std::process::Output) -> Output {
+        Output {
+            status: output.status,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Fails unless the command succeeded.
     #[track_caller]
     pub fn ok(self) -> Output {

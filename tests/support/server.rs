@@ -45,6 +45,11 @@ impl TestServer {
     /// and port. What the test remembered as secret stays remembered.
     pub async fn crash_and_restart(&mut self) {
         self.server.kill9();
+        self.start_again().await;
+    }
+
+    /// Starts another process on the same port, once the one before has ended.
+    pub async fn start_again(&mut self) {
         let secrets = self.server.secrets.clone();
         let mut next = self.server.installation.serve_unready();
         next.secrets = secrets;

@@ -410,7 +410,10 @@ proptest! {
                 return Ok(());
             }
             Decision::Refuse(refusal) => {
-                let expired = lifetime.passed(chain.given_at, now);
+                // A token ahead of its row proves that the family was used since.
+                let ahead = generation > chain.generation;
+                let used_at = if ahead { chain.given_at.max(presented.issued_at) } else { chain.given_at };
+                let expired = lifetime.passed(used_at, now);
                 prop_assert_eq!(
                     refusal, expired.map_or(Refusal::WrongKey, Refusal::Expired)
                 );
@@ -476,4 +479,66 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    /// A row that was written after a token was issued is never gone over: not by one that is a
+    /// single generation ahead, and not in the widest recovery.
+    #[test]
+    fn what_is_older_than_the_row_is_never_adopted(
+        chain in any_chain(),
+        ahead in prop_oneof![1u64..4, any::<u64>()],
+        age in prop_oneof![0i64..3, 0..i64::MAX],
+        id in any_caller(),
+        proven in any::<bool>(),
+        now in any_instant(),
+        rotation in 0usize..3,
+    ) {
+        let generation = chain.generation.saturating_add(ahead);
+        prop_assume!(generation > chain.generation);
+        let always = Some((Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX)));
+        let policy = Policy { rotation: Rotation::ALL[rotation].0, recovery: always, ..policy() };
+        let issued_at = Timestamp::from_millis(chain.written_at.as_millis().saturating_sub(age));
+        let presented = Presented { generation, key: chain.key, issued_at };
+        let lifetime = Lifetime { idle: Duration::MAX, ends_at: None };
+        if lifetime.passed(chain.given_at.max(issued_at), now).is_some() {
+            return Ok(());
+        }
+        let judge = |presented| decide(
+            &chain, Status::Live, lifetime, presented, Presenter { id, proven }, now, &policy,
+        );
+        prop_assert_eq!(judge(presented), Decision::Reuse);
+
+        // The same token, issued after the row was written, is adopted from any distance.
+        prop_assume!(chain.written_at < Timestamp::from_millis(i64::MAX));
+        let newer = Timestamp::from_millis(chain.written_at.as_millis() + 1);
+        let (how, adopted) = given(judge(Presented { issued_at: newer, ..presented }));
+        prop_assert_eq!(how, Given::Adopted);
+        prop_assert_eq!(adopted.parent.map(|parent| parent.generation), Some(generation));
+        // And then never again.
+        let again = decide(
+            &adopted, Status::Live, lifetime,
+            Presented { generation: adopted.generation.saturating_add(1), issued_at: newer, ..presented },
+            Presenter { id, proven }, now, &policy,
+        );
+        prop_assert!(adopted.generation == u64::MAX || again == Decision::Reuse);
+    }
+}
+
+#[test]
+fn a_token_ahead_tells_that_the_session_was_used_since() {
+    let chain = at_generation(3);
+    let idle_end = 120 + 3600;
+    let ahead = Presented { generation: 4, key: KeyId(1), issued_at: at(idle_end - 60) };
+    assert_eq!(given(ask(&chain, ahead, from(HOME), idle_end + 60)).0, Given::Adopted);
+    // By its own time it may have expired as well; the absolute end stays what it was.
+    let much_later = idle_end - 60 + 3600;
+    assert_eq!(
+        ask(&chain, ahead, from(HOME), much_later),
+        Decision::Refuse(Refusal::Expired(Expiry::Unused))
+    );
+    assert_eq!(
+        ask(&chain, Presented { issued_at: at(99_999), ..ahead }, from(HOME), 100_000),
+        Decision::Refuse(Refusal::Expired(Expiry::ReachedEnd))
+    );
 }

@@ -30,7 +30,8 @@ pub(in crate::storage) fn rotate(
     }
     for _ in 0..TRIES {
         let family = families::find(connection, command.token.family)?;
-        if let Some(outcome) = carry_out(connection, command, judge(command, family))? {
+        let verdict = judge(connection, command, family)?;
+        if let Some(outcome) = carry_out(connection, command, verdict)? {
             return Ok(outcome);
         }
     }

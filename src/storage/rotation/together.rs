@@ -62,7 +62,7 @@ fn round(connection: &mut Connection, batch: &mut [Rotation]) -> Result<()> {
             }
             found => found.map(|(family, _)| family),
         };
-        match judge(&rotation.command, family) {
+        match judge(connection, &rotation.command, family)? {
             Verdict::Give { family, how, chain } if is_quiet(&family, how, &chain) => {
                 quiet.push(Step { rotation, family, how, chain });
             }

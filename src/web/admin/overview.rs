@@ -5,16 +5,17 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 
 use crate::domain::client::ClientId;
+use crate::domain::recovery::Recovery;
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Status};
 use crate::storage::families::{self, Family};
-use crate::storage::{Kind, audit, browser_sessions, keys, users};
+use crate::storage::{Kind, audit, browser_sessions, keys, recovery, users};
 use crate::web::browser::Admin;
 use crate::web::names::Names;
 use crate::web::page::{Context, PageError};
 use crate::web::views::{
-    AdminView, AlarmLine, Badge, BusyApp, Figure, HealthLine, Nav, Tone, When, count, meter_widths,
-    spark, thousands,
+    AdminView, AlarmLine, Badge, BusyApp, Figure, HealthLine, Nav, RecoveryNotice, Tone, When,
+    count, meter_widths, spark, thousands,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -54,6 +55,7 @@ pub async fn show(context: Context, admin: Admin) -> Result<HttpResponse, PageEr
         let administrators =
             users::Filter { state: Some(users::State::Administrator), ..users::Filter::default() };
         Ok(Found {
+            recovery: recovery::open_at(connection, now)?,
             reuse: number(reuse),
             alarmed,
             names,
@@ -92,6 +94,7 @@ pub async fn show(context: Context, admin: Admin) -> Result<HttpResponse, PageEr
                 count(found.reuse, "session", "sessions")
             )
         }),
+        recovery: found.recovery.as_ref().map(|open| recovery_notice(open, now)),
         figures: figures(&found),
         alarms: found.alarmed.iter().map(|family| alarm_line(family, &found.names, now)).collect(),
         well,
@@ -111,6 +114,7 @@ pub async fn show(context: Context, admin: Admin) -> Result<HttpResponse, PageEr
 }
 
 struct Found {
+    recovery: Option<Recovery>,
     reuse: u64,
     alarmed: Vec<Family>,
     names: Names,
@@ -123,6 +127,17 @@ struct Found {
     /// A day each, oldest first; the last one ends now.
     sign_ins: Vec<u64>,
     signing: Vec<(String, Timestamp)>,
+}
+
+fn recovery_notice(open: &Recovery, now: Timestamp) -> RecoveryNotice {
+    let event = |at: Timestamp| When::event(now.as_millis(), at.as_millis());
+    RecoveryNotice {
+        closes: event(open.closes_at),
+        by: open.opened_by.clone(),
+        opened: event(open.opened_at),
+        since: When::exact(open.since.as_millis()),
+        until: When::exact(open.until.as_millis()),
+    }
 }
 
 fn number(count: i64) -> u64 {

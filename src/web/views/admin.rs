@@ -76,6 +76,8 @@ pub struct AdminView {
     pub as_of: When,
     /// "2 sessions had a token used twice in the last 24 hours", when some had.
     pub alarm: Option<String>,
+    /// The recovery that is open.
+    pub recovery: Option<RecoveryNotice>,
     /// The figures.
     pub figures: Vec<Figure>,
     /// The latest alarms.
@@ -86,6 +88,21 @@ pub struct AdminView {
     pub health: Vec<HealthLine>,
     /// The busiest apps.
     pub busiest: Vec<BusyApp>,
+}
+
+/// What administrators are told while a recovery is open.
+#[derive(Clone, Debug)]
+pub struct RecoveryNotice {
+    /// When it closes by itself: [`When::event`].
+    pub closes: When,
+    /// Who opened it.
+    pub by: String,
+    /// When it was opened: [`When::event`].
+    pub opened: When,
+    /// The beginning of the time that was lost: [`When::exact`].
+    pub since: When,
+    /// Its end: [`When::exact`].
+    pub until: When,
 }
 
 /// A line of the sessions table.

@@ -441,6 +441,7 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             page: page(fill, Nav::Admin),
             as_of: When::clock_seconds(NOW),
             alarm: Some("2 sessions had a token used twice in the last 24 hours".into()),
+            recovery: Some(RecoveryNotice { closes: When::event(NOW, NOW + 60 * MINUTE), by: fill.text("the command line"), opened: When::event(NOW, NOW - MINUTE), since: When::exact(NOW - 60 * MINUTE), until: When::exact(NOW - 2 * MINUTE) }),
             figures: vec![
                 Figure { title: "People signed in".into(), big: "12,486".into(), spark: spark(&[1.0, 3.0, 2.0, 5.0, 4.0], fill.text("People signed in over the last 24 hours")), note: "18,902 sessions in 14 apps".into() },
                 Figure { title: "Refreshes per minute".into(), big: "3,204".into(), spark: None, note: "last hour".into() },
@@ -453,7 +454,7 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             ],
             busiest: meter_widths(&[8_211, 5_940]).into_iter().map(|width| BusyApp { name: fill.text("Orchard Mail"), sessions: "8,211".into(), width }).collect(),
         };
-        "admin-new": AdminView { page: page(fill, Nav::Admin), as_of: When::clock_seconds(NOW), alarm: None, figures: Vec::new(), alarms: Vec::new(), well: Badge::new(Tone::Warn, "alert", "Needs a look"), health: Vec::new(), busiest: Vec::new() };
+        "admin-new": AdminView { page: page(fill, Nav::Admin), as_of: When::clock_seconds(NOW), alarm: None, recovery: None, figures: Vec::new(), alarms: Vec::new(), well: Badge::new(Tone::Warn, "alert", "Needs a look"), health: Vec::new(), busiest: Vec::new() };
         "admin-sessions": sessions_view(fill, false, false);
         "admin-sessions-filtered": sessions_view(fill, true, false);
         "admin-sessions-empty": sessions_view(fill, true, true);
