@@ -26,6 +26,7 @@ mod metadata;
 mod migrations;
 mod operations;
 mod prune;
+mod prune_load;
 mod revoke;
 mod rotation;
 mod storage;

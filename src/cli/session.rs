@@ -14,6 +14,7 @@ use crate::domain::id::{FamilyId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Expiry, Status};
 use crate::protocol::act::Act;
+use crate::protocol::endings::{self, Whose};
 use crate::protocol::sessions;
 use crate::settings::SettingsFlags;
 use crate::storage::families::{self, Family, Filter, QUIET, Sort, State};
@@ -165,10 +166,11 @@ impl Session {
                 revoke_one(&database, id, reason, act).await
             }
             Action::Revoke { id: None, of, before, reason } => {
+                let Filter { users, client, .. } = of.filter(&database).await?;
+                let user = users.and_then(|users| users.first().copied());
                 // Those that ended by themselves aren't ended again, nor counted.
-                let state = Some(State::Active);
-                let filter = Filter { before, state, ..of.filter(&database).await? };
-                revoke_all(&database, filter, reason, act).await
+                let whose = Whose { user, client, before, unexpired: true, ..Whose::default() };
+                revoke_all(&database, whose, reason, act).await
             }
         }
     }
@@ -260,33 +262,27 @@ async fn revoke_one(
 
 async fn revoke_all(
     database: &Database,
-    filter: Filter,
+    whose: Whose,
     reason: Option<String>,
     act: Act,
 ) -> Result<Answer, Failure> {
-    let ended = database
-        .write(move |connection| match whole_person(&filter) {
+    let cause = EndCause::Admin;
+    let (ended, rest) =
+        endings::carry_out(database, move |connection| match whole_person(&whose) {
             Some(user) => {
-                let cause = EndCause::Admin;
                 sessions::end_all_of_user(connection, user, None, cause, reason.as_deref(), &act)
             }
-            None => {
-                let cause = EndCause::Admin;
-                sessions::end_families(connection, &filter, cause, reason.as_deref(), &act)
-                    .map(|ended| ended.len())
-            }
+            None => endings::begin(connection, &whose, cause, reason.as_deref(), &act),
         })
         .await?;
+    let ended = ended + rest;
     let text = format!("Ended {}.", counted(ended, "session", "sessions"));
     Answer::new(&RevokedView { ended }, text)
 }
 
-/// The person, when the filter means all that is theirs.
-fn whole_person(filter: &Filter) -> Option<UserId> {
-    match (filter.users.as_deref(), &filter.client, filter.before) {
-        (Some([user]), None, None) => Some(*user),
-        _ => None,
-    }
+/// The person, when all that is theirs is meant.
+fn whole_person(whose: &Whose) -> Option<UserId> {
+    whose.user.filter(|_| whose.client.is_none() && whose.before.is_none())
 }
 
 fn reason(text: &str) -> Result<String, String> {

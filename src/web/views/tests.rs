@@ -186,6 +186,7 @@ fn session_view(fill: Fill, stem: Stem, badge: Badge, alarmed: bool) -> AdminSes
             text: "Token 39 was used twice, from two places, with two programs. Perennial can’t know which caller is Ada, so it signed both out.".into(),
             points: vec![fill.text("Ask Ada whether she used Meadow Notes with python-requests.")],
             links: vec![Link { href: "/admin/audit?q=192.0.2.66".into(), text: "See what else 192.0.2.66 did".into() }],
+            reading: Reading { unread: Some(NOW), read: None, said: Some(fill.text("Ada Fern says: it wasn’t me.")) },
         }),
         callers: alarmed.then(|| [caller('A', "First to use token 39", "192.0.2.66", true), caller('B', "Second to use token 39", "203.0.113.24", false)]),
         stem,
@@ -385,6 +386,10 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             page: page(fill, Nav::Account),
             first_name: fill.text("Ada"),
             alarms: vec![Alarm {
+                id: "fam_1".into(),
+                raised: NOW - MINUTE,
+                places: vec![fill.text("First from 203.0.113.24, with curl 8")],
+                disowned: false,
                 heading: fill.text("We signed you out of Meadow Notes on your iPhone"),
                 when: When::on_capital(NOW, NOW - MINUTE),
                 text: "its sign-in key was used from two places, and we couldn’t tell which one was you. Signing in again on your phone is safe. If you didn’t use it from elsewhere, change your password.".into(),
@@ -440,12 +445,12 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "admin": AdminView {
             page: page(fill, Nav::Admin),
             as_of: When::clock_seconds(NOW),
-            alarm: Some("2 sessions had a token used twice in the last 24 hours".into()),
+            alarm: Some("2 sessions raised an alarm that nobody has read".into()),
             figures: vec![
                 Figure { title: "People signed in".into(), big: "12,486".into(), spark: spark(&[1.0, 3.0, 2.0, 5.0, 4.0], fill.text("People signed in over the last 24 hours")), note: "18,902 sessions in 14 apps".into() },
                 Figure { title: "Refreshes per minute".into(), big: "3,204".into(), spark: None, note: "last hour".into() },
             ],
-            alarms: vec![AlarmLine { id: "fam_1".into(), title: fill.text("Ada Fern, Meadow Notes"), when: When::stamp(NOW, NOW - MINUTE), detail: "generation 39 used twice".into() }],
+            alarms: vec![AlarmLine { id: "fam_1".into(), title: fill.text("Ada Fern, Meadow Notes"), when: When::stamp(NOW, NOW - MINUTE), detail: "generation 39 used twice".into(), reading: Reading { unread: None, read: Some((fill.text("Fern Holm"), When::stamp(NOW, NOW))), said: None } }],
             well: Badge::new(Tone::Good, "check", "All well"),
             health: vec![
                 HealthLine { name: "Database".into(), badge: Badge::new(Tone::Good, "check", "Reachable"), text: "SQLite 3.50".into() },
