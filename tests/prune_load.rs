@@ -10,7 +10,8 @@ use perennial::server::prune_all;
 use perennial::settings::{Settings, Sources};
 
 use crate::on_both_databases;
-use crate::support::database::{Kind, TestDatabase};
+use crate::support::database::TestDatabase;
+use crate::support::families::copy;
 use crate::support::local::LocalServer;
 use crate::support::oauth::{App, Device, TokenEndpoint, World};
 use crate::support::process::Server;
@@ -30,40 +31,38 @@ fn rows() -> u64 {
     std::env::var("PERENNIAL_PRUNE_ROWS").map_or(50_000, |rows| rows.parse().unwrap())
 }
 
-/// Copies the one session that there is: dead ones in each way to be dead, in the order in which
-/// they began, and among ten of them one that lives. How many live.
-fn fill(database: &TestDatabase, rows: RangeInclusive<u64>) -> u64 {
-    let (first, last) = rows.into_inner();
-    let columns = "nonce, user_id, client_id, scope, audience, browser_session_id, auth_time, \
-                   refreshable, generation, key_id, given_to, known_callers, row_version, \
-                   caller_ip, caller_agent, history";
-    let (id, series) = match database.kind {
-        Kind::Sqlite => (
-            "CAST(printf('%016x', n) AS BLOB)",
-            format!(
-                "(WITH RECURSIVE s(n) AS (VALUES ({first}) UNION ALL SELECT n + 1 FROM s \
-                 WHERE n < {last}) SELECT n FROM s)"
+/// Dead sessions in each way to be dead, in the order in which they began, and among ten of them
+/// one that lives. How many live.
+fn fill(database: &TestDatabase, numbers: RangeInclusive<u64>) -> u64 {
+    const DAY: &str = "CAST(86400000 AS BIGINT)";
+    let live = (numbers.start() - 1) / 10;
+    let live = numbers.end() / 10 - live;
+    let long_ago = format!("t.created_at - 200 * {DAY}");
+    copy(
+        database,
+        numbers,
+        &[
+            ("created_at", &format!("t.created_at - 365 * {DAY} + n")),
+            ("issued_at", &long_ago),
+            ("written_at", &long_ago),
+            (
+                "given_at",
+                &format!(
+                    "CASE WHEN n % 10 = 0 OR n % 3 <> 1 THEN t.created_at ELSE {long_ago} END"
+                ),
             ),
-        ),
-        Kind::Postgres => (
-            "decode(lpad(to_hex(n), 32, '0'), 'hex')",
-            format!("(SELECT generate_series({first}, {last}) AS n)"),
-        ),
-    };
-    // The template began just now; the others a year before it and on, a millisecond apart.
-    let (now, day) = ("t.created_at", "CAST(86400000 AS BIGINT)");
-    database.sql(&format!(
-        "INSERT INTO token_families (id, created_at, issued_at, given_at, written_at, idle_ms, \
-         ends_at, ended_at, end_cause, {columns}) \
-         SELECT {id}, {now} - 365 * {day} + n, {now} - 200 * {day}, \
-         CASE WHEN n % 10 = 0 OR n % 3 <> 1 THEN {now} ELSE {now} - 200 * {day} END, \
-         {now} - 200 * {day}, t.idle_ms, \
-         CASE WHEN n % 10 <> 0 AND n % 3 = 2 THEN {now} - 100 * {day} ELSE {now} + {day} END, \
-         CASE WHEN n % 10 <> 0 AND n % 3 = 0 THEN {now} - 100 * {day} END, \
-         CASE WHEN n % 10 <> 0 AND n % 3 = 0 THEN 'person' END, {columns} \
-         FROM (SELECT * FROM token_families ORDER BY created_at DESC LIMIT 1) AS t, {series} AS s"
-    ));
-    last / 10 - (first - 1) / 10
+            (
+                "ends_at",
+                &format!(
+                    "CASE WHEN n % 10 <> 0 AND n % 3 = 2 THEN {long_ago} \
+                     ELSE t.created_at + {DAY} END"
+                ),
+            ),
+            ("ended_at", &format!("CASE WHEN n % 10 <> 0 AND n % 3 = 0 THEN {long_ago} END")),
+            ("end_cause", "CASE WHEN n % 10 <> 0 AND n % 3 = 0 THEN 'person' END"),
+        ],
+    );
+    live
 }
 
 /// Apps that refresh until they are told to stop.

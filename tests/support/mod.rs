@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod clients;
 pub mod database;
+pub mod families;
 pub mod http;
 pub mod local;
 pub mod logs;
