@@ -207,7 +207,7 @@ impl Held {
             }
         }
         let cause = house.one.sql(&format!(
-            "SELECT end_cause FROM token_families WHERE history <> '' AND ended_at IS NOT NULL \
+            "SELECT DISTINCT end_cause FROM token_families WHERE ended_at IS NOT NULL \
              AND client_id = '{}'",
             self.device.app.id
         ));
@@ -477,12 +477,15 @@ on_both_databases! {
         }
     }
 
-    async fn many_sessions_end_within_one_request_and_nobody_waits_for_them(
+    async fn many_sessions_end_within_one_request(
         database: TestDatabase
     ) {
         const MANY: u64 = 730;
         let house = House::start(database).await;
         for (number, door) in [
+            // First, while the servers' clock is that of the command line.
+            Door::CommandRevokesBefore,
+            Door::CommandRemovesUser,
             Door::SignOutPage,
             Door::AccountEndsOthers,
             Door::AccountRemovesApp,
@@ -490,8 +493,6 @@ on_both_databases! {
             Door::AdminRevokesUser,
             Door::AdminDisables,
             Door::AdminRemovesClient,
-            Door::CommandRevokesBefore,
-            Door::CommandRemovesUser,
         ]
         .into_iter()
         .enumerate()

@@ -65,7 +65,7 @@ impl Alarm {
         match self.answered {
             None => true,
             Some(Answered { answer: Answer::Me, .. }) => false,
-            Some(Answered { answer: Answer::NotMe, at }) => password_changed < at,
+            Some(Answered { answer: Answer::NotMe, at }) => password_changed <= at,
         }
     }
 }
@@ -81,8 +81,8 @@ mod tests {
             Alarm { family: FamilyId::from_bytes([1; 16]), at: at(5), read: None, answered: None };
         assert!(alarm.concerns_person(at(9)), "a password changed before they said so");
         alarm.answered = Some(Answered { at: at(7), answer: Answer::NotMe });
-        assert!(alarm.concerns_person(at(6)));
-        assert!(!alarm.concerns_person(at(7)));
+        assert!(alarm.concerns_person(at(7)));
+        assert!(!alarm.concerns_person(at(8)));
         alarm.answered = Some(Answered { at: at(7), answer: Answer::Me });
         assert!(!alarm.concerns_person(at(1)));
     }

@@ -172,7 +172,7 @@ impl Plan {
             client: whose.client.as_ref().map(ToString::to_string),
             browser: whose.browser.map(|id| id.to_string()),
             except: whose.except.map(|id| id.to_string()),
-            before: whose.before.map_or(until, |before| before.min(until)).as_millis(),
+            before: whose.before.unwrap_or(until).as_millis(),
             unexpired: whose.unexpired,
             cause: cause.name().to_owned(),
             reason: reason.map(str::to_owned),
