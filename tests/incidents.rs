@@ -1,10 +1,11 @@
 //! A session that two may have held: who is told of it, and what they can do.
 
 use crate::on_both_databases;
-use crate::support::database::TestDatabase;
+use crate::support::browser::{Browser as Chromium, DESKTOP, Scheme};
+use crate::support::database::{Kind, TestDatabase, fresh};
 use crate::support::http::{Answer, Http};
 use crate::support::local::LocalServer;
-use crate::support::oauth::{Browser, Device, Request, TokenEndpoint, World};
+use crate::support::oauth::{Browser, Device, Person, Request, TokenEndpoint, World};
 
 #[track_caller]
 fn says(page: &Answer, words: &str) {
@@ -247,4 +248,109 @@ on_both_databases! {
         says(&after, "something new has happened since");
         says(&after, "From 198.51.100.9");
     }
+}
+
+async fn sign_in(browser: &Chromium, person: &Person) {
+    browser.fill("#username", &person.username).await;
+    browser.fill("#password", &person.password).await;
+    browser.click("form[action$='/login'] button").await;
+}
+
+impl Scene {
+    /// A session to which everything has happened that a timeline draws in a way of its own, and
+    /// which goes on.
+    async fn eventful(&self) -> String {
+        let (app, first) = self.app().await;
+        let mut all = vec![first];
+        for _ in 0..14 {
+            self.server.travel_seconds(700);
+            let newest = app.refresh(&all[all.len() - 1]).await.tokens();
+            all.push(newest.refresh);
+        }
+        // The answer got lost, and is asked for at once.
+        app.refresh(&all[all.len() - 2]).await.tokens();
+        // The database falls back to what it was one refresh ago.
+        self.server.sql(
+            "UPDATE token_families SET generation = generation - 1, parent = parent - 1, \
+             issued_at = issued_at - 700000, given_at = given_at - 700000, \
+             written_at = issued_at - 700000, parent_given_at = parent_given_at - 700000 \
+             WHERE ended_at IS NULL",
+        );
+        let ahead = app.refresh(&all[all.len() - 1]).await.tokens().refresh;
+        app.refresh(&ahead).await.tokens();
+        // Long after, the app asks again with the token that it has.
+        self.server.travel_seconds(3_600);
+        let again = app.refresh(&ahead).await.tokens().refresh;
+        let thief = self.device(AWAY, "python-requests/2.32");
+        thief.refresh(&again).await.tokens();
+        self.server.travel_seconds(5);
+        app.refresh(&again).await.tokens();
+        let row = self.server.sql(match self.server.database.kind {
+            Kind::Sqlite => "SELECT lower(hex(id)) FROM token_families WHERE ended_at IS NULL",
+            Kind::Postgres => "SELECT encode(id, 'hex') FROM token_families WHERE ended_at IS NULL",
+        });
+        let bytes = u128::from_str_radix(&row, 16).unwrap().to_be_bytes();
+        perennial::domain::id::FamilyId::from_bytes(bytes).to_string()
+    }
+}
+
+/// Every page that an alarm is told on, in every look.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_an_alarm_look_right() {
+    let Some([mut ada, mut grace]) = Chromium::start_two(DESKTOP, Scheme::Light).await else {
+        return;
+    };
+    let scene = Scene::start(fresh(Kind::Sqlite).unwrap()).await;
+    scene.reuse().await;
+    let eventful = scene.eventful().await;
+    let address = |path: &str| format!("{}{path}", scene.server.origin);
+
+    ada.goto(&address("/account")).await.unwrap();
+    sign_in(&ada, &scene.world.person).await;
+    ada.wait_for_text("Somebody else may have used Meadow Notes").await;
+    ada.wait_for_text("We signed you out of Meadow Notes").await;
+    ada.check_looks("alarm-account", None).await;
+
+    grace.goto(&address("/admin")).await.unwrap();
+    sign_in(&grace, &scene.world.admin).await;
+    grace.wait_for_text("2 sessions raised an alarm that nobody has read").await;
+    grace.check_looks("alarm-admin", None).await;
+    grace.goto(&address(&format!("/admin/sessions/{eventful}"))).await.unwrap();
+    for told in [
+        "An answer of this session may have gone to a stranger",
+        "Retry, generation 15 given again",
+        "Token 15 was newer than the database",
+        "Asked again with token 16, long after",
+        "Its answer must have got lost, so token 17 was left behind.",
+        "New network and program",
+        "Asked again with token 18, long after",
+        "the person was told",
+    ] {
+        grace.wait_for_text(told).await;
+    }
+    grace.check_looks("alarm-session", None).await;
+    grace.click_text("Mark as read").await;
+    grace.wait_for_text("Read by grace").await;
+    grace.check_looks("alarm-session-read", None).await;
+    grace.goto(&address("/admin")).await.unwrap();
+    grace.wait_for_text("1 session raised an alarm that nobody has read").await;
+
+    // The latest stands first.
+    ada.click_text("It wasn’t me…").await;
+    ada.wait_for_text("Sign out everywhere else?").await;
+    ada.check_looks("alarm-shut-out", None).await;
+    ada.click_text("Cancel").await;
+    ada.wait_for_text("You told us that it wasn’t you").await;
+    ada.check_looks("alarm-account-disowned", None).await;
+    ada.click_text("It was me").await;
+    ada.wait_for_text("We won’t ask about it again.").await;
+    ada.click_text("Sign out everywhere else…").await;
+    ada.wait_for_text("Sign out everywhere else?").await;
+    ada.click("main button.danger.filled").await;
+    ada.wait_for_text("Now choose a new password.").await;
+    ada.check_looks("alarm-password", None).await;
+
+    grace.goto(&address("/admin")).await.unwrap();
+    grace.wait_for_text("ada says: it wasn’t me.").await;
+    grace.check_looks("alarm-admin-answered", None).await;
 }
