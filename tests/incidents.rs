@@ -323,7 +323,7 @@ async fn the_pages_of_an_alarm_look_right() {
         "Asked again with token 16, long after",
         "Its answer must have got lost, so token 17 was left behind.",
         "New network and program",
-        "Asked again with token 18, long after",
+        "Asked again with token 18, after a stranger",
         "the person was told",
     ] {
         grace.wait_for_text(told).await;

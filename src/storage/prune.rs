@@ -22,7 +22,7 @@ const LOOK: i64 = 1_000;
 /// How many rows one statement removes.
 const CHUNK: usize = 25;
 /// How long one change goes on removing; on SQLite everybody else waits that long.
-const HOLD: Duration = Duration::from_millis(8);
+const HOLD: Duration = Duration::from_millis(4);
 /// The longest pause between two changes.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -549,6 +549,7 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "admin-user-self": AdminUserView { is_self: true, sessions: Vec::new(), ..user.clone() };
         "admin-user-disabled": AdminUserView { disabled: true, is_admin: false, last_signed_in: None, password_changed: None, ..user.clone() };
         "confirm-disable": ConfirmView::disable_user(admin(Nav::AdminUsers), "willow", &fill.text("Willow Dean"), 3);
+        "confirm-shut-out": ConfirmView::shut_out(page(fill, Nav::Account), "fam_1", &fill.text("Meadow Notes"));
         "confirm-remove": ConfirmView::remove_client(admin(Nav::AdminClients), &fill.text("meadow-notes"), &fill.text("Meadow Notes"), 5_940);
         "confirm-secret": ConfirmView::new_secret(admin(Nav::AdminClients), "meadow-notes", &fill.text("Meadow Notes"));
         "admin-clients": AdminClientsView {
@@ -744,7 +745,12 @@ fn every_link_and_form_stays_below_the_base() {
     const WITH_ID: [&str; 11] = [
         "/account/sessions/*/end",
         "/account/apps/*/remove",
+        "/account/alarms/*",
+        "/account/alarms/*/me",
+        "/account/alarms/*/not-me",
+        "/account/alarms/*/shut-out",
         "/admin/sessions/*",
+        "/admin/sessions/*/read",
         "/admin/users/*",
         "/admin/users/*/sign-out",
         "/admin/users/*/disable",
