@@ -88,11 +88,12 @@ fn notice(
     let place = |when: &str, caller: &SeenCaller| {
         format!("{when} {}, with {}", caller.ip, program(Some(&caller.agent)))
     };
-    let (heading, text, places) = match family.status {
+    let (heading, text, question, places) = match family.status {
         Status::Ended { cause: EndCause::Reuse, .. } => (
             format!("We signed you out of {title}"),
             "its sign-in key was used from two places, and we couldn’t tell which one was you. \
-             Signing in again is safe. Was it you both times?",
+             Signing in again is safe.",
+            "Was it you both times?",
             fork::fork(family, history).map_or_else(Vec::new, |fork| {
                 vec![place("First from", &fork.first), place("Then from", &fork.second)]
             }),
@@ -100,7 +101,8 @@ fn notice(
         Status::Ended { cause: EndCause::CodeReuse, .. } => (
             format!("We signed you out of {title}"),
             "the code that it signed in with was used twice, and once is all that it may be. \
-             Signing in again is safe. Was it you who signed in?",
+             Signing in again is safe.",
+            "Was it you who signed in?",
             Vec::new(),
         ),
         // It ended otherwise since: there is nothing left to do.
@@ -108,7 +110,8 @@ fn notice(
         Status::Live => (
             format!("Somebody else may have used {title}"),
             "an answer to the app went to a place that we hadn’t seen it at before, and the app \
-             asked for it again. Was that you, too?",
+             asked for it again.",
+            "Was that you, too?",
             fork::stranger(history).map_or_else(Vec::new, |who| vec![place("From", who)]),
         ),
     };
@@ -119,6 +122,7 @@ fn notice(
         when: When::on_capital(now.as_millis(), alarm.at.as_millis()),
         text: text.to_owned(),
         places,
+        question,
         disowned: matches!(alarm.answered, Some(Answered { answer: Answer::NotMe, .. })),
     })
 }

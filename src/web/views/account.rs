@@ -22,6 +22,8 @@ pub struct Alarm {
     pub text: String,
     /// From where it was used, as far as it is known: "First from 203.0.113.24, with curl 8".
     pub places: Vec<String>,
+    /// What they are asked, until they answer.
+    pub question: &'static str,
     /// Whether the person said that it wasn't them.
     pub disowned: bool,
 }

@@ -389,6 +389,7 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
                 id: "fam_1".into(),
                 raised: NOW - MINUTE,
                 places: vec![fill.text("First from 203.0.113.24, with curl 8")],
+                question: "Was it you both times?",
                 disowned: false,
                 heading: fill.text("We signed you out of Meadow Notes on your iPhone"),
                 when: When::on_capital(NOW, NOW - MINUTE),
