@@ -743,7 +743,7 @@ fn every_link_and_form_stays_below_the_base() {
         "/static",
         "",
     ];
-    const WITH_ID: [&str; 11] = [
+    const WITH_ID: [&str; 16] = [
         "/account/sessions/*/end",
         "/account/apps/*/remove",
         "/account/alarms/*",
