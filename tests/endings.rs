@@ -32,7 +32,7 @@ const DAY: u64 = 86_400;
 enum End {
     By(EndCause),
     Unused,
-    AtItsEnd,
+    Over,
 }
 
 /// Where it is done.
@@ -99,7 +99,7 @@ const TABLE: [(Door, End, bool); 27] = [
     (Door::OldTokenAgain, End::By(EndCause::Reuse), SPARES),
     (Door::CodeAgain, End::By(EndCause::CodeReuse), SPARES),
     (Door::GoesUnused, End::Unused, ALL_OF_THEM),
-    (Door::ReachesItsEnd, End::AtItsEnd, ALL_OF_THEM),
+    (Door::ReachesItsEnd, End::Over, ALL_OF_THEM),
 ];
 
 /// Two nodes of one installation, and its command line.
@@ -228,7 +228,7 @@ impl Held {
         let expected = match end {
             End::By(cause) => cause.description(),
             End::Unused => "the session expired because it was not used",
-            End::AtItsEnd => "the session reached its end",
+            End::Over => "the session reached its end",
         };
         assert!(told.starts_with(expected), "{what}: {told}");
     }
@@ -461,10 +461,10 @@ fn the_table_has_every_way_to_end_a_session() {
     for (cause, name) in EndCause::ALL {
         assert!(ends(End::By(cause)), "no door ends a session by {name}");
     }
-    assert!(ends(End::Unused) && ends(End::AtItsEnd));
+    assert!(ends(End::Unused) && ends(End::Over));
 }
 
-/// A copy of the session that began last lives.
+/// How many sessions nobody has ended.
 fn living(server: &LocalServer) -> u64 {
     server.sql("SELECT count(*) FROM token_families WHERE ended_at IS NULL").parse().unwrap()
 }

@@ -71,7 +71,7 @@ impl Twin {
         self.access.push(json["access_token"].as_str().unwrap().to_owned());
     }
 
-    fn back<'a>(all: &'a [String], back: usize) -> &'a str {
+    fn back(all: &[String], back: usize) -> &str {
         &all[all.len() - 1 - back.min(all.len() - 1)]
     }
 
