@@ -17,7 +17,7 @@ use crate::crypto::keyring::Keyring;
 use crate::crypto::passwords::{Cost, PasswordError, Passwords};
 use crate::crypto::root_secret::{RootSecret, RootSecretError};
 use crate::protocol::known_clients::KnownClients;
-use crate::protocol::{keys, setup};
+use crate::protocol::{endings, keys, setup};
 use crate::settings::Settings;
 use crate::storage::prune::{self, Retention};
 use crate::storage::{Database, Options, StorageError};
@@ -174,10 +174,12 @@ impl Server {
     /// When the system takes the listener away.
     pub async fn run(self) -> std::io::Result<()> {
         let pruning = actix_web::rt::spawn(prune_for_ever(self.state.clone()));
+        let finishing = actix_web::rt::spawn(finish_endings(self.state.clone()));
         let watching =
             actix_web::rt::spawn(follow_the_database(self.state.clone(), Arc::clone(&self.root)));
         let end = self.server.await;
         pruning.abort();
+        finishing.abort();
         watching.abort();
         end
     }
@@ -290,25 +292,24 @@ pub async fn prune_all(
         ended_sessions: settings.retention.ended_sessions,
         audit: settings.retention.audit,
     };
-    let mut gone = Vec::new();
-    for (what, name) in prune::ALL {
-        let mut rows = 0;
-        loop {
-            let step =
-                db.write(move |connection| prune::step(connection, what, &retention, now)).await?;
-            if step == 0 {
-                break;
-            }
-            rows += step;
-            // Others get their turn.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        if rows > 0 {
-            tracing::info!(what = name, rows, "pruned");
-        }
-        gone.push((name, rows));
+    let gone = prune::all(db, &retention, now).await?;
+    for (what, rows) in gone.iter().filter(|(_, rows)| *rows > 0) {
+        tracing::info!(what, rows, "pruned");
     }
     Ok(gone)
+}
+
+/// At the start and every minute: ends the sessions that somebody began to end and didn't come
+/// to the end of, because their process broke off.
+async fn finish_endings(state: AppState) {
+    loop {
+        match endings::finish(&state.db).await {
+            Ok(0) => {}
+            Ok(sessions) => tracing::info!(sessions, "ended what was left of an ending"),
+            Err(error) => tracing::warn!(cause = %error, "an ending doesn't go on"),
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
 }
 
 /// Every minute: keys that another node made, and, on Postgres, the clock that all nodes go by.

@@ -166,7 +166,7 @@ on_both_databases! {
 
         let fern = site.browser("fern").await;
         let page = fern.get("/admin").await.expect(200);
-        assert!(page.text().contains("1 session had a token used twice"), "{}", page.text());
+        assert!(page.text().contains("1 session raised an alarm that nobody has read"), "{}", page.text());
         let list = fern.get("/admin/sessions?state=reuse").await.expect(200);
         let ids = session_ids(&list);
         assert_eq!(ids.len(), 1);

@@ -22,17 +22,9 @@ fn id(database: &TestDatabase, n: usize) -> String {
     }
 }
 
-/// Removes all that may go, in steps; how many rows went.
+/// Removes all that may go; how many rows went.
 async fn prune(database: &Database, what: What, retention: Retention) -> usize {
-    let mut gone = 0;
-    loop {
-        let now = Timestamp::from_millis(NOW);
-        let step = database.write(move |connection| prune::step(connection, what, &retention, now));
-        match step.await.unwrap() {
-            0 => return gone,
-            rows => gone += rows,
-        }
-    }
+    prune::pass(database, what, &retention, Timestamp::from_millis(NOW)).await.unwrap()
 }
 
 fn retention(days: u64) -> Retention {

@@ -255,10 +255,7 @@ const IN_SHORT: [(&str, &[&str]); 8] = [
         &["g < p by at most 8, within W after p was last given out"],
     ),
     ("any older one", &["any other g < c"]),
-    (
-        "one that the database has lost in a failover, or, in a recovery, in a restore",
-        &[AHEAD],
-    ),
+    ("one that the database has lost in a failover, or, in a recovery, in a restore", &[AHEAD]),
     (
         "forged, altered, another app's",
         &[

@@ -16,7 +16,7 @@ use crate::domain::client::{
 use crate::domain::scope::Scope;
 use crate::domain::secret::PlainSecret;
 use crate::domain::token_family::Rotation;
-use crate::protocol::clients;
+use crate::protocol::{clients, endings};
 use crate::settings::SettingsFlags;
 use crate::storage::{self, StorageError};
 
@@ -496,10 +496,8 @@ async fn rotate_secret(context: Context, which: Which) -> Result<Answer, Failure
 
 async fn remove(context: Context, id: ClientId) -> Result<Answer, Failure> {
     let (wanted, act) = (id.clone(), context.act);
-    let removed = context
-        .database
-        .write(move |connection| clients::remove(connection, &wanted, &act))
-        .await?;
+    let remove = move |connection: &mut _| clients::remove(connection, &wanted, &act);
+    let (removed, _) = endings::carry_out(&context.database, remove).await?;
     if !removed {
         return Err(unknown(&id));
     }

@@ -21,21 +21,8 @@ impl Prune {
         let (settings, now) = (&context.settings.retention, context.act.now);
         let retention =
             Retention { ended_sessions: settings.ended_sessions, audit: settings.audit };
-        let mut removed = BTreeMap::new();
-        for (what, name) in prune::ALL {
-            let total: &mut usize = removed.entry(name).or_default();
-            // A step to a transaction: nobody else waits for long.
-            loop {
-                let step = context
-                    .database
-                    .write(move |connection| prune::step(connection, what, &retention, now))
-                    .await?;
-                *total += step;
-                if step == 0 {
-                    break;
-                }
-            }
-        }
+        let removed: BTreeMap<&str, usize> =
+            prune::all(&context.database, &retention, now).await?.into_iter().collect();
         let rows = removed.iter().map(|(name, count)| [name.replace('_', " "), count.to_string()]);
         let text = table(["WHAT", "REMOVED"], rows, "");
         Answer::new(&removed, text)

@@ -16,6 +16,7 @@ use crate::domain::id::{FamilyId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Expiry, Status};
 use crate::protocol::act::Act;
+use crate::protocol::endings::{self, Whose};
 use crate::protocol::sessions::{self, Listed};
 use crate::settings::SettingsFlags;
 use crate::storage::families::{self, Family, Filter, QUIET, Sort, State};
@@ -206,8 +207,12 @@ impl Session {
                 revoke_listed(&database, &file, browsers, reason, act).await
             }
             Action::Revoke { id: None, ids: None, of, before, reason, .. } => {
-                let filter = Filter { before, ..of.filter(&database).await? };
-                revoke_all(&database, filter, reason, act).await
+                let Filter { users, client, .. } = of.filter(&database).await?;
+                let user = users.and_then(|users| users.first().copied());
+                // One that ended by itself isn't counted. It is ended nonetheless: after a
+                // restore its app may hold a token that the database has lost, and use it again.
+                let whose = Whose { user, client, before, ..Whose::default() };
+                revoke_all(&database, whose, reason, act).await
             }
         }
     }
@@ -321,6 +326,7 @@ async fn revoke_listed(
         all.unknown += done.unknown;
         all.browsers += done.browsers;
     }
+    all.ended += endings::finish(database).await?;
     let view = RevokedView {
         ended: all.ended,
         ended_before: Some(all.ended_before),
@@ -355,44 +361,38 @@ fn read_ids(file: &Path) -> Result<Vec<FamilyId>, Failure> {
 
 async fn revoke_all(
     database: &Database,
-    filter: Filter,
+    whose: Whose,
     reason: Option<String>,
     act: Act,
 ) -> Result<Answer, Failure> {
     let cause = EndCause::Admin;
-    let view = database
-        .write(move |connection| match whole_person(&filter) {
+    let (mut view, rest) =
+        endings::carry_out(database, move |connection| match whole_person(&whose) {
             Some(user) => {
                 sessions::end_all_of_user(connection, user, None, cause, reason.as_deref(), &act)
                     .map(RevokedView::of)
             }
             None => {
-                let browsers = match (filter.before, &filter.client) {
+                let browsers = match (whose.before, &whose.client) {
                     (Some(before), None) => {
-                        let users = filter.users.as_deref();
-                        Some(sessions::sign_out_before(connection, before, users, &act)?)
+                        let user = whose.user.as_ref().map(std::slice::from_ref);
+                        Some(sessions::sign_out_before(connection, before, user, &act)?)
                     }
                     _ => None,
                 };
-                let reason = reason.as_deref();
-                let ended = sessions::end_families(connection, &filter, cause, reason, &act)?;
-                // One that ended by itself isn't counted. It is ended nonetheless: after a
-                // restore its app may hold a token that the database has lost, and use it again.
-                let ended = ended.iter().filter(|family| family.is_live(act.now)).count();
+                let ended = endings::begin(connection, &whose, cause, reason.as_deref(), &act)?;
                 Ok(RevokedView { browsers, ..RevokedView::of(ended) })
             }
         })
         .await?;
+    view.ended += rest;
     let text = view.text();
     Answer::new(&view, text)
 }
 
-/// The person, when the filter means all that is theirs.
-fn whole_person(filter: &Filter) -> Option<UserId> {
-    match (filter.users.as_deref(), &filter.client, filter.before) {
-        (Some([user]), None, None) => Some(*user),
-        _ => None,
-    }
+/// The person, when all that is theirs is meant.
+fn whole_person(whose: &Whose) -> Option<UserId> {
+    whose.user.filter(|_| whose.client.is_none() && whose.before.is_none())
 }
 
 fn reason(text: &str) -> Result<String, String> {

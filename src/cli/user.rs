@@ -14,6 +14,7 @@ use crate::domain::password_policy;
 use crate::domain::secret::PlainSecret;
 use crate::domain::time::Timestamp;
 use crate::protocol::accounts::{self, NewAccount};
+use crate::protocol::endings;
 use crate::settings::{PasswordSettings, SettingsFlags};
 use crate::storage::{Connection, Result as Stored, StorageError, users};
 
@@ -217,7 +218,8 @@ async fn list(context: Context) -> Result<Answer, Failure> {
 async fn disable(context: Context, which: &Which) -> Result<Answer, Failure> {
     let Context { database, act, .. } = &context;
     let (id, act) = (which.find(&context).await?.id, act.clone());
-    let changed = database.write(move |connection| accounts::disable(connection, id, &act)).await?;
+    let disable = move |connection: &mut _| accounts::disable(connection, id, &act);
+    let (changed, _) = endings::carry_out(database, disable).await?;
     let view = UserView::from(&which.find(&context).await?);
     let text = if changed {
         format!("{} can't sign in any more, and is signed out everywhere.", view.username)
@@ -249,10 +251,11 @@ async fn password(context: Context, which: &Which, from_stdin: bool) -> Result<A
         .map_err(|fault| Failure::Usage(format!("{}: {fault}", label("password"))))?;
     let hash = hash(settings, &password)?;
     let (id, act) = (account.id, context.act.clone());
-    let sessions_ended = context
-        .database
-        .write(move |connection| accounts::change_password(connection, id, &hash, None, &act))
-        .await?;
+    let (ended, rest) = endings::carry_out(&context.database, move |connection| {
+        accounts::change_password(connection, id, &hash, None, &act)
+    })
+    .await?;
+    let sessions_ended = ended + rest;
     let view = PasswordView { user: UserView::from(&which.find(&context).await?), sessions_ended };
     let text = format!(
         "{} has a new password; this ended {}.",
@@ -265,8 +268,8 @@ async fn password(context: Context, which: &Which, from_stdin: bool) -> Result<A
 async fn remove(context: Context, which: &Which) -> Result<Answer, Failure> {
     let account = which.find(&context).await?;
     let (id, act) = (account.id, context.act);
-    let removed =
-        context.database.write(move |connection| accounts::remove(connection, id, &act)).await?;
+    let remove = move |connection: &mut _| accounts::remove(connection, id, &act);
+    let (removed, _) = endings::carry_out(&context.database, remove).await?;
     if !removed {
         return Err(unknown(&which.user));
     }

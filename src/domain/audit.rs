@@ -53,6 +53,18 @@ impl Actor {
         }
     }
 
+    /// The actor of this kind with this id, as stored; `None` where there is no such actor.
+    pub fn from_parts(kind: &str, id: Option<&str>) -> Option<Self> {
+        Some(match (kind, id) {
+            ("user", Some(id)) => Self::User(id.parse().ok()?),
+            ("client", Some(id)) => Self::Client(id.to_owned()),
+            ("operator", _) => Self::Operator,
+            ("system", _) => Self::System,
+            ("anonymous", _) => Self::Anonymous,
+            _ => return None,
+        })
+    }
+
     /// Its id, where it has one.
     pub fn id(&self) -> Option<String> {
         match self {
@@ -60,5 +72,26 @@ impl Actor {
             Self::Client(id) => Some(id.clone()),
             Self::Operator | Self::System | Self::Anonymous => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_read_back_as_it_is_stored() {
+        let person = Actor::User(UserId::from_bytes([7; 16]));
+        for actor in [
+            person,
+            Actor::Client("meadow".into()),
+            Actor::Operator,
+            Actor::System,
+            Actor::Anonymous,
+        ] {
+            assert_eq!(Actor::from_parts(actor.kind(), actor.id().as_deref()), Some(actor));
+        }
+        assert_eq!(Actor::from_parts("user", Some("nobody")), None);
+        assert_eq!(Actor::from_parts("client", None), None);
     }
 }

@@ -89,9 +89,15 @@ impl Kind {
         Self::Ended(cause.name().to_owned())
     }
 
-    /// Entries that are kept when the list is full.
-    fn is_kept(&self) -> bool {
-        matches!(self, Self::SignedIn | Self::ReissueAlarm | Self::Reuse | Self::Ended(_))
+    /// How much an entry is worth when the list is full: those of the lowest go first.
+    fn worth(&self) -> u8 {
+        match self {
+            Self::Retry | Self::Late => 0,
+            Self::NewCaller => 1,
+            Self::Reissue | Self::Ahead => 2,
+            Self::ReissueAlarm => 3,
+            Self::SignedIn | Self::Reuse | Self::Ended(_) => 4,
+        }
     }
 
     /// Entries that warn the person and the administrator.
@@ -102,7 +108,7 @@ impl Kind {
 
 impl History {
     /// Adds an entry. Retries and late requests of one caller in a row are counted, not listed;
-    /// when the list is full, its oldest ordinary entry goes.
+    /// when the list is full, the oldest of its most ordinary entries goes.
     pub fn note(
         &mut self,
         at: Timestamp,
@@ -131,8 +137,13 @@ impl History {
             count: 1,
         });
         if self.entries.len() > MAX_ENTRIES {
-            let oldest = self.entries.iter().position(|entry| !entry.kind.is_kept()).unwrap_or(1);
-            self.entries.remove(oldest);
+            // What was noted just now is news, whatever it is.
+            let before = self.entries.len() - 1;
+            let oldest = self.entries.iter().take(before).enumerate();
+            let least = oldest.min_by_key(|(place, entry)| (entry.kind.worth(), *place));
+            if let Some((place, _)) = least {
+                self.entries.remove(place);
+            }
         }
     }
 
@@ -200,6 +211,28 @@ mod tests {
         assert_eq!(history.callers[first].ip, "192.0.2.0");
         assert_eq!(history.entries[0].kind, Kind::SignedIn);
         assert_eq!(History::from_json(&history.to_json()), history);
+    }
+
+    #[test]
+    fn a_flood_of_retries_drives_out_nothing_rarer() {
+        let mut history = History::default();
+        let at = Timestamp::from_millis;
+        history.note(at(0), Kind::SignedIn, 1, None, Some(&caller(0)));
+        for kind in [Kind::ReissueAlarm, Kind::Ahead, Kind::Reissue, Kind::NewCaller] {
+            history.note(at(1), kind, 2, None, Some(&caller(1)));
+        }
+        for n in 0..1_000 {
+            let kind = if n % 2 == 0 { Kind::Retry } else { Kind::Late };
+            history.note(at(2), kind, 3, Some(2), Some(&caller(0)));
+        }
+        history.note(at(3), Kind::ended(EndCause::Person), 3, None, None);
+        assert_eq!(history.entries.len(), MAX_ENTRIES);
+        let kinds: Vec<&Kind> = history.entries.iter().map(|entry| &entry.kind).collect();
+        let rare =
+            [Kind::SignedIn, Kind::ReissueAlarm, Kind::Ahead, Kind::Reissue, Kind::NewCaller];
+        assert_eq!(kinds[..5], rare.each_ref());
+        assert_eq!(kinds[MAX_ENTRIES - 1], &Kind::ended(EndCause::Person));
+        assert_eq!(kinds[MAX_ENTRIES - 2], &Kind::Late, "the latest of them stays");
     }
 
     #[test]

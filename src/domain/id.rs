@@ -78,3 +78,7 @@ id!(
     /// A line of the audit log.
     AuditId
 );
+id!(
+    /// An ending of many sessions.
+    EndingId
+);

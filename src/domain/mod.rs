@@ -3,6 +3,7 @@
 
 pub mod access_token;
 pub mod account;
+pub mod alarm;
 pub mod audit;
 pub mod authorization_code;
 pub mod browser_session;

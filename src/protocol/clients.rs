@@ -1,13 +1,14 @@
 //! Registering, changing and removing clients.
 
 use super::act::Act;
-use super::sessions;
+use super::endings::{self, Whose};
 use crate::crypto::random;
 use crate::domain::client::{Client, ClientId, ClientMetadata};
 use crate::domain::secret::PlainSecret;
 use crate::domain::token_family::EndCause;
-use crate::storage::families::Filter;
-use crate::storage::{Connection, Result, authorization_codes, clients, consents};
+use crate::storage::{
+    Connection, Result, StorageError, authorization_codes, clients, consents, endings as stored,
+};
 
 /// What each client secret starts with.
 pub const SECRET_PREFIX: &str = "pcs_";
@@ -18,13 +19,17 @@ pub fn made_up_id() -> String {
 }
 
 /// Registers a client whose metadata was checked; `Duplicate` when the id is taken. With it
-/// comes the secret of a confidential client, to be shown this once.
+/// comes the secret of a confidential client, to be shown this once. An id counts as taken until
+/// the last session of its former client has ended, since it would be the new one's.
 pub fn register(
     connection: &mut Connection,
     id: ClientId,
     metadata: ClientMetadata,
     act: &Act,
 ) -> Result<(Client, Option<PlainSecret>)> {
+    if stored::means_client(connection, &id)? {
+        return Err(StorageError::Duplicate);
+    }
     let secret = (!metadata.is_public()).then(|| random::secret(SECRET_PREFIX));
     let client = Client {
         id,
@@ -82,8 +87,8 @@ pub fn remove(connection: &mut Connection, id: &ClientId, act: &Act) -> Result<b
     let removed = clients::remove(connection, id)?;
     // Codes before sessions: an exchange that is under way is waited for, and its session seen.
     authorization_codes::forget_client(connection, id)?;
-    let filter = Filter { client: Some(id.clone()), ..Filter::default() };
-    sessions::end_families(connection, &filter, EndCause::ClientRemoved, None, act)?;
+    let whose = Whose { client: Some(id.clone()), ..Whose::default() };
+    endings::begin(connection, &whose, EndCause::ClientRemoved, None, act)?;
     consents::forget_client(connection, id)?;
     if removed {
         record(connection, "client.removed", id, None, act)?;

@@ -4,10 +4,12 @@
 pub mod access;
 pub mod accounts;
 pub mod act;
+pub mod alarms;
 pub mod authorize;
 pub mod client_auth;
 pub mod clients;
 pub mod code_grant;
+pub mod endings;
 pub mod introspect;
 pub mod keys;
 pub mod known_clients;

@@ -1,7 +1,9 @@
 //! Every way to end a session. A session here is a token family, one app on one device, or
-//! a browser's sign-in; each function names what it reaches.
+//! a browser's sign-in; each function names what it reaches. Where that may be many, it ends the
+//! first of them, and [`super::endings::carry_out`] around it the rest.
 
 use super::act::Act;
+use super::endings::{self, Whose};
 use crate::crypto::random;
 use crate::domain::client::ClientId;
 use crate::domain::id::{BrowserSessionId, FamilyId, UserId};
@@ -21,37 +23,24 @@ pub fn end_family(
     act: &Act,
 ) -> Result<bool> {
     let Some(family) = families::find(connection, id)? else { return Ok(false) };
-    let by = act.actor_name();
+    end_known(connection, &family, cause, reason, act)
+}
+
+/// Ends this family. Whether it was live.
+pub(super) fn end_known(
+    connection: &mut Connection,
+    family: &Family,
+    cause: EndCause,
+    reason: Option<&str>,
+    act: &Act,
+) -> Result<bool> {
+    let (by, id) = (act.actor_name(), family.id);
     let ended =
         families::end(connection, id, None, cause, Some(&by), reason, act.now, random::write_id())?;
     if ended {
         if cause == EndCause::CodeReuse {
             families::alarm(connection, id, act.now)?;
         }
-        record(connection, &family, cause, reason, act)?;
-    }
-    Ok(ended)
-}
-
-/// Ends all live families that `filter` means, and returns them.
-pub fn end_families(
-    connection: &mut Connection,
-    filter: &Filter,
-    cause: EndCause,
-    reason: Option<&str>,
-    act: &Act,
-) -> Result<Vec<Family>> {
-    let by = act.actor_name();
-    let ended = families::end_all(
-        connection,
-        filter,
-        cause,
-        Some(&by),
-        reason,
-        act.now,
-        random::write_id(),
-    )?;
-    for family in &ended {
         record(connection, family, cause, reason, act)?;
     }
     Ok(ended)
@@ -86,7 +75,7 @@ pub fn revoke_some(
     }
     let mut revoked = Revoked::default();
     for family in &meant {
-        let ended = end_family(connection, family.id, EndCause::Admin, Some(reason), act)?;
+        let ended = end_known(connection, family, EndCause::Admin, Some(reason), act)?;
         revoked.sessions += usize::from(ended);
     }
     if browsers {
@@ -163,7 +152,8 @@ pub fn sign_out_before(
     Ok(browsers)
 }
 
-/// Signs a browser out, and the apps that signed in through it. How many apps that ended.
+/// Signs a browser out, and the apps that signed in through it. How many sessions of apps it
+/// ended here.
 pub fn sign_out(
     connection: &mut Connection,
     browser: BrowserSessionId,
@@ -173,8 +163,8 @@ pub fn sign_out(
     browser_sessions::remove_by_id(connection, browser)?;
     // Codes first: an exchange that is under way is waited for, and its session seen below.
     authorization_codes::forget_browser(connection, browser)?;
-    let filter = Filter { browser: Some(browser), ..Filter::default() };
-    let ended = end_families(connection, &filter, EndCause::SignedOut, None, act)?;
+    let whose = Whose { browser: Some(browser), ..Whose::default() };
+    let ended = endings::begin(connection, &whose, EndCause::SignedOut, None, act)?;
     act.record(
         connection,
         "user.signed_out",
@@ -183,11 +173,11 @@ pub fn sign_out(
         None,
         None,
     )?;
-    Ok(ended.len())
+    Ok(ended)
 }
 
 /// Ends everything of a person but, where given, the browser that they act from (with the apps
-/// that came from it).
+/// that came from it). How many sessions of apps it ended here.
 pub fn end_all_of_user(
     connection: &mut Connection,
     user: UserId,
@@ -198,29 +188,12 @@ pub fn end_all_of_user(
 ) -> Result<usize> {
     browser_sessions::remove_all(connection, user, except)?;
     authorization_codes::forget_user(connection, user)?;
-    let filter = Filter { users: Some(vec![user]), ..Filter::default() };
-    let mut ended = 0;
-    match except {
-        None => ended += end_families(connection, &filter, cause, reason, act)?.len(),
-        Some(kept) => {
-            let mut all = families::list(
-                connection,
-                &filter,
-                families::Sort::default(),
-                None,
-                i64::MAX,
-                act.now,
-            )?;
-            all.sort_by_key(|family| family.id);
-            for family in all.iter().filter(|family| family.browser_session != Some(kept)) {
-                ended += usize::from(end_family(connection, family.id, cause, reason, act)?);
-            }
-        }
-    }
-    Ok(ended)
+    let whose = Whose { user: Some(user), except, ..Whose::default() };
+    endings::begin(connection, &whose, cause, reason, act)
 }
 
-/// Takes back what a person allowed an app, and ends the app's sessions of that person.
+/// Takes back what a person allowed an app, and ends the app's sessions of that person. How many
+/// it ended here.
 pub fn remove_app(
     connection: &mut Connection,
     user: UserId,
@@ -230,9 +203,8 @@ pub fn remove_app(
     let withdrawn = consents::withdraw(connection, user, client)?;
     // A code that is on its way would begin a session after this.
     authorization_codes::forget_app(connection, user, client)?;
-    let filter =
-        Filter { users: Some(vec![user]), client: Some(client.clone()), ..Filter::default() };
-    let ended = end_families(connection, &filter, EndCause::ConsentWithdrawn, None, act)?;
+    let whose = Whose { user: Some(user), client: Some(client.clone()), ..Whose::default() };
+    let ended = endings::begin(connection, &whose, EndCause::ConsentWithdrawn, None, act)?;
     if withdrawn {
         act.record(
             connection,
@@ -243,7 +215,7 @@ pub fn remove_app(
             None,
         )?;
     }
-    Ok(ended.len())
+    Ok(ended)
 }
 
 fn record(

@@ -366,10 +366,16 @@ pub fn note(
     Ok(())
 }
 
-/// Marks that a family raised an alarm.
+/// Marks that a family raised an alarm, which nobody has read and its person hasn't answered.
 pub fn alarm(connection: &mut Connection, id: FamilyId, at: Timestamp) -> Result<()> {
     diesel::update(t::table.filter(t::id.eq(id.as_bytes().as_slice())))
-        .set(t::alarm_at.eq(at.as_millis()))
+        .set((
+            t::alarm_at.eq(at.as_millis()),
+            t::alarm_read_at.eq(None::<i64>),
+            t::alarm_read_by.eq(None::<Vec<u8>>),
+            t::alarm_answer.eq(None::<String>),
+            t::alarm_answered_at.eq(None::<i64>),
+        ))
         .execute(connection)?;
     Ok(())
 }
@@ -533,19 +539,21 @@ pub fn list(
     let mut query = filtered(filter, now);
     if let Some((value, id)) = cursor {
         let id = id.as_bytes().to_vec();
-        query =
-            match sort {
-                Sort::NewestFirst => query
-                    .filter(t::created_at.lt(value).or(t::created_at.eq(value).and(t::id.lt(id)))),
-                Sort::OldestFirst => query
-                    .filter(t::created_at.gt(value).or(t::created_at.eq(value).and(t::id.gt(id)))),
-                Sort::LastUsedFirst => {
-                    query.filter(t::given_at.lt(value).or(t::given_at.eq(value).and(t::id.lt(id))))
-                }
-                Sort::LongestUnusedFirst => {
-                    query.filter(t::given_at.gt(value).or(t::given_at.eq(value).and(t::id.gt(id))))
-                }
-            };
+        // In this form an index by the sign-in begins at the cursor, not at its own beginning.
+        query = match sort {
+            Sort::NewestFirst => query
+                .filter(t::created_at.le(value))
+                .filter(t::created_at.lt(value).or(t::id.lt(id))),
+            Sort::OldestFirst => query
+                .filter(t::created_at.ge(value))
+                .filter(t::created_at.gt(value).or(t::id.gt(id))),
+            Sort::LastUsedFirst => {
+                query.filter(t::given_at.le(value)).filter(t::given_at.lt(value).or(t::id.lt(id)))
+            }
+            Sort::LongestUnusedFirst => {
+                query.filter(t::given_at.ge(value)).filter(t::given_at.gt(value).or(t::id.gt(id)))
+            }
+        };
     }
     let query = match sort {
         Sort::NewestFirst => query.order((t::created_at.desc(), t::id.desc())),
@@ -574,29 +582,6 @@ pub fn cursor(family: &Family, sort: Sort) -> Cursor {
 /// How many families `filter` means.
 pub fn count(connection: &mut Connection, filter: &Filter, now: Timestamp) -> Result<i64> {
     Ok(filtered(filter, now).count().get_result(connection)?)
-}
-
-/// Those that raised an alarm since `since`, the latest alarm first.
-pub fn alarms(connection: &mut Connection, since: Timestamp, limit: i64) -> Result<Vec<Family>> {
-    t::table
-        .filter(t::alarm_at.ge(since.as_millis()))
-        .order((t::alarm_at.desc(), t::id.desc()))
-        .limit(limit)
-        .select(columns!())
-        .load::<Row>(connection)?
-        .into_iter()
-        .map(Family::try_from)
-        .collect()
-}
-
-/// How many ended since `since` because a token or a code was used by two holders.
-pub fn count_reuse(connection: &mut Connection, since: Timestamp) -> Result<i64> {
-    let causes: Vec<&str> = State::Reuse.causes().iter().map(|cause| cause.name()).collect();
-    Ok(t::table
-        .filter(t::ended_at.ge(since.as_millis()))
-        .filter(t::end_cause.eq_any(causes))
-        .count()
-        .get_result(connection)?)
 }
 
 /// How many live families each of these people has; those with none are left out.
@@ -646,30 +631,6 @@ pub fn find_many(connection: &mut Connection, ids: &[FamilyId]) -> Result<Vec<Fa
         .into_iter()
         .map(Family::try_from)
         .collect()
-}
-
-/// Ends all live families that `filter` means, and returns those that it ended.
-pub fn end_all(
-    connection: &mut Connection,
-    filter: &Filter,
-    cause: EndCause,
-    by: Option<&str>,
-    reason: Option<&str>,
-    now: Timestamp,
-    write_id: i64,
-) -> Result<Vec<Family>> {
-    let mut meant: Vec<Row> =
-        filtered(filter, now).filter(t::ended_at.is_null()).select(columns!()).load(connection)?;
-    // In the order of ids: two that end the same rows don't wait for each other.
-    meant.sort_by(|one, other| one.id.cmp(&other.id));
-    let mut ended = Vec::new();
-    for family in meant.into_iter().map(Family::try_from) {
-        let family = family?;
-        if end(connection, family.id, None, cause, by, reason, now, write_id)? {
-            ended.push(family);
-        }
-    }
-    Ok(ended)
 }
 
 pub(super) fn callers_to_bytes(callers: &[CallerId]) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! The only room that knows Diesel. [`Database`] takes work to a connection and brings the
 //! answer back; the aggregates beside it are free functions over a [`Connection`].
 
+pub mod alarms;
 mod any_connection;
 pub mod audit;
 pub mod authorization_codes;
@@ -11,6 +12,7 @@ mod connection;
 pub mod consents;
 mod database;
 mod either;
+pub mod endings;
 mod error;
 pub mod families;
 mod group_commit;

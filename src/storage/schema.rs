@@ -153,6 +153,20 @@ diesel::table! {
         ended_by -> Nullable<Text>,
         end_reason -> Nullable<Text>,
         history -> Text,
+        alarm_read_at -> Nullable<BigInt>,
+        alarm_read_by -> Nullable<Binary>,
+        alarm_answer -> Nullable<Text>,
+        alarm_answered_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    endings (id) {
+        id -> Binary,
+        client_id -> Nullable<Text>,
+        plan -> Text,
+        after_at -> BigInt,
+        after_id -> Binary,
     }
 }
 
@@ -200,6 +214,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     browser_sessions,
     authorization_codes,
     token_families,
+    endings,
     revoked_access_tokens,
     sign_in_failures,
     audit_events

@@ -21,6 +21,9 @@ pub fn badge(action: &str) -> Badge {
         "session.code_reuse" => (Tone::Bad, "fork", "Code used twice"),
         "session.other_clients_token" => (Tone::Warn, "alert", "Another app’s token"),
         "session.reissued_after_stranger" => (Tone::Bad, "fork", "Asked again after a stranger"),
+        "session.alarm_read" => (Tone::Note, "check", "Alarm read"),
+        "session.was_me" => (Tone::Note, "user", "Said it was them"),
+        "session.was_not_me" => (Tone::Bad, "alert", "Said it wasn’t them"),
         "consent.granted" => (Tone::Note, "check", "App allowed"),
         "consent.withdrawn" => (Tone::Plain, "x", "Access taken back"),
         "client.added" => (Tone::Note, "plus", "App registered"),
@@ -92,6 +95,12 @@ pub fn to_person(line: &AuditLine, names: &Names) -> Option<String> {
         "session.token_reuse" => {
             format!("Signed out of {} by us: its sign-in key was used from two places", app())
         }
+        "session.code_reuse" => {
+            format!("Signed out of {} by us: the code it signed in with was used twice", app())
+        }
+        "session.reissued_after_stranger" => format!("Somebody else may have used {}", app()),
+        "session.was_me" => format!("Said that it was you who used {}", app()),
+        "session.was_not_me" => format!("Said that it wasn’t you who used {}", app()),
         "consent.granted" => format!("Allowed {} to use this account", app()),
         "consent.withdrawn" => format!("Took back what {} was allowed", app()),
         _ => return None,

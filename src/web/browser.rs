@@ -29,7 +29,7 @@ use crate::domain::id::{BrowserSessionId, UserId};
 use crate::domain::secret::HashedSecret;
 use crate::domain::time::Timestamp;
 use crate::protocol::act::Act;
-use crate::protocol::sessions;
+use crate::protocol::{endings, sessions};
 use crate::storage::browser_sessions::{self, StoredSession};
 use crate::storage::users;
 
@@ -84,7 +84,7 @@ pub async fn sign_in(
             let (session, user) = (before.session, before.account.id);
             let act = Act { actor: Actor::User(user), ..act.clone() };
             let end = move |connection: &mut _| sessions::sign_out(connection, session, user, &act);
-            state.db.write(end).await?;
+            endings::carry_out(&state.db, end).await?;
         }
         None => {}
     }

@@ -17,8 +17,8 @@ use crate::domain::password_policy;
 use crate::domain::redirect_uri::form_action_source;
 use crate::domain::secret::PlainSecret;
 use crate::protocol::authorize::Checked;
-use crate::protocol::sessions;
 use crate::protocol::sign_in::{self, Begun, Keys, Succeeded};
+use crate::protocol::{endings, sessions};
 
 /// The routes of this page.
 pub fn routes(config: &mut ServiceConfig) {
@@ -222,7 +222,7 @@ async fn sign_out(
 async fn end(http: &HttpRequest, context: &Context, who: &SignedIn) -> Result<(), PageError> {
     let (session, user, act) = (who.session, who.account.id, context.act(who));
     let end = move |connection: &mut _| sessions::sign_out(connection, session, user, &act);
-    context.state.db.write(end).await?;
+    endings::carry_out(&context.state.db, end).await?;
     browser::forget(http);
     Ok(())
 }

@@ -10,6 +10,7 @@ pub mod client_address;
 pub mod consent;
 pub mod cookies;
 pub mod cursor;
+pub mod fork;
 pub mod form;
 pub mod headers;
 pub mod health;

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod clients;
 pub mod database;
 pub mod disk;
+pub mod families;
 pub mod http;
 pub mod linearizability;
 pub mod local;

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 use crate::domain::client::{Client, ClientId};
 use crate::domain::scope::{Risk as DomainRisk, Scope, ScopeDescription};
 use crate::domain::time::Timestamp;
-use crate::protocol::sessions;
+use crate::protocol::{endings, sessions};
 use crate::storage::families::{self, Filter, Sort};
 use crate::storage::{clients, consents, scopes};
 use crate::web::browser::SignedIn;
@@ -117,20 +117,17 @@ pub async fn remove(
     let client = ClientId::parse(&path).map_err(|_| PageError::NotFound)?;
     let user = who.account.id;
     let act = context.act(&who);
-    let (name, ended) = context
-        .state
-        .db
-        .write(move |connection| {
-            if consents::find(connection, user, &client)?.is_none() {
-                return Ok(None);
-            }
-            let names = Names::load(connection, Vec::new(), vec![client.clone()])?;
-            let ended = sessions::remove_app(connection, user, &client, &act)?;
-            Ok(Some((names.app(client.as_str()), ended)))
-        })
-        .await?
-        .ok_or(PageError::NotFound)?;
-    let text = match ended {
+    let (removed, rest) = endings::carry_out(&context.state.db, move |connection| {
+        if consents::find(connection, user, &client)?.is_none() {
+            return Ok(None);
+        }
+        let names = Names::load(connection, Vec::new(), vec![client.clone()])?;
+        let ended = sessions::remove_app(connection, user, &client, &act)?;
+        Ok(Some((names.app(client.as_str()), ended)))
+    })
+    .await?;
+    let (name, ended) = removed.ok_or(PageError::NotFound)?;
+    let text = match ended + rest {
         0 => format!("{name} may no longer use your account."),
         some => format!(
             "{name} may no longer use your account. {} ended.",

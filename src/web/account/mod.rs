@@ -1,5 +1,6 @@
 //! A person's own pages: overview, sessions, connected apps and security.
 
+mod alarms;
 mod apps;
 mod overview;
 mod security;
@@ -14,6 +15,10 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/account/sessions", get().to(sessions::show))
         .route("/account/sessions/end-others", post().to(sessions::end_others))
         .route("/account/sessions/{id}/end", post().to(sessions::end))
+        .route("/account/alarms/{id}", get().to(alarms::ask_to_shut_out))
+        .route("/account/alarms/{id}/me", post().to(alarms::was_me))
+        .route("/account/alarms/{id}/not-me", post().to(alarms::was_not_me))
+        .route("/account/alarms/{id}/shut-out", post().to(alarms::shut_out))
         .route("/account/apps", get().to(apps::show))
         .route("/account/apps/{client_id}/remove", post().to(apps::remove))
         .route("/account/security", get().to(security::show))

@@ -8,8 +8,8 @@ use crate::domain::client::ClientId;
 use crate::domain::password_policy;
 use crate::domain::secret::PlainSecret;
 use crate::domain::time::Timestamp;
-use crate::protocol::accounts;
 use crate::protocol::sign_in::{self, Begun, Keys};
+use crate::protocol::{accounts, endings};
 use crate::storage::audit;
 use crate::web::audit_words;
 use crate::web::browser::SignedIn;
@@ -136,20 +136,18 @@ pub async fn change_password(
 
     let hash = state.passwords.hash(new).await?;
     let (user, here) = (account.id, who.session);
-    let changed = state
-        .db
-        .write(move |connection| {
-            if !everywhere {
-                return accounts::replace_password(connection, &judged, &hash, &act);
-            }
-            // Another change may have come between.
-            if !accounts::still_has(connection, &judged)? {
-                return Ok(false);
-            }
-            accounts::change_password(connection, user, &hash, Some(here), &act)?;
-            Ok(true)
-        })
-        .await?;
+    let (changed, _) = endings::carry_out(&state.db, move |connection| {
+        if !everywhere {
+            return accounts::replace_password(connection, &judged, &hash, &act);
+        }
+        // Another change may have come between.
+        if !accounts::still_has(connection, &judged)? {
+            return Ok(false);
+        }
+        accounts::change_password(connection, user, &hash, Some(here), &act)?;
+        Ok(true)
+    })
+    .await?;
     if !changed {
         let faults = faults.with("current", "Your password was changed meanwhile. Try again.");
         return draw(&context, &who, faults, everywhere).await;

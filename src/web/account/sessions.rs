@@ -8,7 +8,7 @@ use crate::domain::browser_session::BrowserSession;
 use crate::domain::id::{BrowserSessionId, FamilyId};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::EndCause;
-use crate::protocol::sessions;
+use crate::protocol::{endings, sessions};
 use crate::storage::families::{self, Family, Filter, Sort, State};
 use crate::storage::{browser_sessions, users};
 use crate::web::browser::SignedIn;
@@ -135,34 +135,28 @@ pub async fn end(
     let id = path.into_inner();
     let user = who.account.id;
     let act = context.act(&who);
-    let ended = context
-        .state
-        .db
-        .write(move |connection| {
-            if let Ok(family_id) = id.parse::<FamilyId>()
-                && let Some(family) = families::find(connection, family_id)?
-                && family.user_id == user
-            {
-                let name = Names::of(connection, std::slice::from_ref(&family))?
-                    .app(family.client_id.as_str());
-                let live = family.is_live(act.now)
-                    && sessions::end_family(connection, family_id, EndCause::Person, None, &act)?;
-                return Ok(Some(Ended::App { name, was_live: live }));
-            }
-            if let Ok(browser_id) = id.parse::<BrowserSessionId>()
-                && let Some(stored) = browser_sessions::find_by_id(connection, browser_id)?
-                && stored.session.user_id == user
-            {
-                sessions::sign_out(connection, browser_id, user, &act)?;
-                return Ok(Some(Ended::Browser {
-                    name: device(Some(&stored.session.agent)).label,
-                }));
-            }
-            Ok(None)
-        })
-        .await?
-        .ok_or(PageError::NotFound)?;
-    let text = match ended {
+    let (ended, _) = endings::carry_out(&context.state.db, move |connection| {
+        if let Ok(family_id) = id.parse::<FamilyId>()
+            && let Some(family) = families::find(connection, family_id)?
+            && family.user_id == user
+        {
+            let name = Names::of(connection, std::slice::from_ref(&family))?
+                .app(family.client_id.as_str());
+            let live = family.is_live(act.now)
+                && sessions::end_family(connection, family_id, EndCause::Person, None, &act)?;
+            return Ok(Some(Ended::App { name, was_live: live }));
+        }
+        if let Ok(browser_id) = id.parse::<BrowserSessionId>()
+            && let Some(stored) = browser_sessions::find_by_id(connection, browser_id)?
+            && stored.session.user_id == user
+        {
+            sessions::sign_out(connection, browser_id, user, &act)?;
+            return Ok(Some(Ended::Browser { name: device(Some(&stored.session.agent)).label }));
+        }
+        Ok(None)
+    })
+    .await?;
+    let text = match ended.ok_or(PageError::NotFound)? {
         Ended::App { name, was_live: true } => format!("Signed out of {name}."),
         Ended::App { name, was_live: false } => {
             format!("That session of {name} had ended already.")
@@ -180,18 +174,15 @@ pub async fn end_others(
 ) -> Result<HttpResponse, PageError> {
     let (user, here) = (who.account.id, who.session);
     let act = context.act(&who);
-    let ended = context
-        .state
-        .db
-        .write(move |connection| {
-            // An account that was removed meanwhile has nothing to end.
-            if users::find(connection, user)?.is_none() {
-                return Ok(0);
-            }
-            sessions::end_all_of_user(connection, user, Some(here), EndCause::Person, None, &act)
-        })
-        .await?;
-    let text = match ended {
+    let (ended, rest) = endings::carry_out(&context.state.db, move |connection| {
+        // An account that was removed meanwhile has nothing to end.
+        if users::find(connection, user)?.is_none() {
+            return Ok(0);
+        }
+        sessions::end_all_of_user(connection, user, Some(here), EndCause::Person, None, &act)
+    })
+    .await?;
+    let text = match ended + rest {
         0 => "Signed out everywhere else.".to_owned(),
         some => format!(
             "Signed out everywhere else: {} of apps ended.",

@@ -99,9 +99,14 @@ fn events(name: &str) -> Filter {
     match name {
         "sign_in" => of(&["user.signed_in", "user.signed_out", "user.sign_in_failed"]),
         "session" => prefix("session."),
-        "reuse" => {
-            of(&["session.token_reuse", "session.code_reuse", "session.reissued_after_stranger"])
-        }
+        "reuse" => of(&[
+            "session.token_reuse",
+            "session.code_reuse",
+            "session.reissued_after_stranger",
+            "session.alarm_read",
+            "session.was_me",
+            "session.was_not_me",
+        ]),
         "client" => prefix("client."),
         "user" => of(&[
             "user.added",

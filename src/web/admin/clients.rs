@@ -10,7 +10,7 @@ use super::client_secret;
 use crate::domain::access_token::AccessTokenFormat;
 use crate::domain::client::{Client, ClientId};
 use crate::domain::time::Timestamp;
-use crate::protocol::clients as acts;
+use crate::protocol::{clients as acts, endings};
 use crate::storage::families::{self, Filter, State};
 use crate::storage::{Connection, StorageError, clients};
 use crate::web::browser::Admin;
@@ -274,8 +274,8 @@ pub async fn remove(
     let id = client_id(&path)?;
     let (client, live) = found(&context, &id).await?;
     let act = context.act(&admin.0);
-    let removed =
-        context.state.db.write(move |connection| acts::remove(connection, &id, &act)).await?;
+    let remove = move |connection: &mut _| acts::remove(connection, &id, &act);
+    let (removed, _) = endings::carry_out(&context.state.db, remove).await?;
     if !removed {
         return Err(PageError::NotFound);
     }

@@ -1,5 +1,6 @@
 //! The administrators' pages: overview, sessions, people, apps, audit log and keys.
 
+mod alarms;
 mod audit;
 mod client_form;
 mod client_secret;
@@ -22,6 +23,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/admin/sessions/revoke", get().to(revoke::ask))
         .route("/admin/sessions/revoke", post().to(revoke::revoke))
         .route("/admin/sessions/{id}", get().to(session::show))
+        .route("/admin/sessions/{id}/read", post().to(alarms::read))
         .route("/admin/users", get().to(users::list))
         .route("/admin/users/{id}", get().to(users::show))
         .route("/admin/users/{id}/disable", get().to(users::ask_disable))

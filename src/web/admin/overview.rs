@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 
+use super::alarms::{readers, reading};
+use crate::domain::alarm::Alarm;
 use crate::domain::client::ClientId;
+use crate::domain::id::FamilyId;
 use crate::domain::recovery::Recovery;
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Status};
 use crate::storage::families::{self, Family};
-use crate::storage::{Kind, audit, browser_sessions, keys, recovery, users};
+use crate::storage::{Kind, alarms, audit, browser_sessions, keys, recovery, users};
 use crate::web::browser::Admin;
 use crate::web::names::Names;
 use crate::web::page::{Context, PageError};
@@ -21,7 +24,7 @@ use crate::web::views::{
 const DAY: Duration = Duration::from_secs(86_400);
 /// Days that the line of sign-ins goes back.
 const DAYS: u32 = 14;
-/// How far back the listed alarms go.
+/// How far back the listed alarms go that somebody has read.
 const ALARMS_SINCE: u32 = 30;
 /// How many alarms and apps are listed.
 const LISTED: usize = 5;
@@ -30,8 +33,13 @@ const LISTED: usize = 5;
 pub async fn show(context: Context, admin: Admin) -> Result<HttpResponse, PageError> {
     let now = context.now;
     let found = context.state.db.read(move |connection| {
-        let reuse = families::count_reuse(connection, now.minus(DAY))?;
-        let alarmed = families::alarms(connection, now.minus(DAY * ALARMS_SINCE), LISTED as i64)?;
+        let unread = alarms::count_unread(connection)?;
+        let mut alarmed = alarms::unread(connection, LISTED as i64)?;
+        let since = now.minus(DAY * ALARMS_SINCE);
+        alarmed.extend(alarms::read_since(connection, since, LISTED as i64)?);
+        alarmed.truncate(LISTED);
+        let ids: Vec<FamilyId> = alarmed.iter().map(|family| family.id).collect();
+        let raised = alarms::of(connection, &ids)?;
         let mut busiest = families::live_of_clients(connection, now)?;
         busiest.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         let sessions: i64 = busiest.iter().map(|(_, count)| count).sum();
@@ -40,7 +48,7 @@ pub async fn show(context: Context, admin: Admin) -> Result<HttpResponse, PageEr
         let mut shown: Vec<ClientId> =
             busiest.iter().filter_map(|(id, _)| ClientId::parse(id).ok()).collect();
         shown.extend(alarmed.iter().map(|family| family.client_id.clone()));
-        let people = alarmed.iter().map(|family| family.user_id).collect();
+        let people = alarmed.iter().map(|family| family.user_id).chain(readers(&raised)).collect();
         let names = Names::load(connection, people, shown)?;
         let mut sign_ins = Vec::new();
         for back in (0..DAYS).rev() {
@@ -56,8 +64,9 @@ pub async fn show(context: Context, admin: Admin) -> Result<HttpResponse, PageEr
             users::Filter { state: Some(users::State::Administrator), ..users::Filter::default() };
         Ok(Found {
             recovery: recovery::open_at(connection, now)?,
-            reuse: number(reuse),
+            unread: number(unread),
             alarmed,
+            raised,
             names,
             sessions: number(sessions),
             apps: apps as u64,
@@ -88,15 +97,13 @@ pub async fn show(context: Context, admin: Admin) -> Result<HttpResponse, PageEr
     let view = AdminView {
         page: context.page_for(Nav::Admin, &admin.0),
         as_of: When::clock_seconds(now.as_millis()),
-        alarm: (found.reuse > 0).then(|| {
-            format!(
-                "{} had a token used twice in the last 24 hours",
-                count(found.reuse, "session", "sessions")
-            )
+        alarm: (found.unread > 0).then(|| {
+            let sessions = count(found.unread, "session", "sessions");
+            format!("{sessions} raised an alarm that nobody has read")
         }),
         recovery: found.recovery.as_ref().map(|open| recovery_notice(open, now)),
         figures: figures(&found),
-        alarms: found.alarmed.iter().map(|family| alarm_line(family, &found.names, now)).collect(),
+        alarms: found.alarmed.iter().map(|family| alarm_line(family, &found, now)).collect(),
         well,
         health,
         busiest: found
@@ -115,8 +122,10 @@ pub async fn show(context: Context, admin: Admin) -> Result<HttpResponse, PageEr
 
 struct Found {
     recovery: Option<Recovery>,
-    reuse: u64,
+    unread: u64,
+    /// Those that nobody has read first.
     alarmed: Vec<Family>,
+    raised: Vec<Alarm>,
     names: Names,
     sessions: u64,
     apps: u64,
@@ -204,7 +213,9 @@ fn health(found: &Found, database: &str) -> Vec<HealthLine> {
     ]
 }
 
-fn alarm_line(family: &Family, names: &Names, now: Timestamp) -> AlarmLine {
+fn alarm_line(family: &Family, found: &Found, now: Timestamp) -> AlarmLine {
+    let names = &found.names;
+    let alarm = found.raised.iter().find(|alarm| alarm.family == family.id);
     let detail = match family.status {
         Status::Ended { cause: EndCause::Reuse, .. } => {
             format!("a token used twice, at generation {}", thousands(family.chain.generation))
@@ -224,5 +235,6 @@ fn alarm_line(family: &Family, names: &Names, now: Timestamp) -> AlarmLine {
         ),
         when: When::stamp(now.as_millis(), at.as_millis()),
         detail,
+        reading: alarm.map(|alarm| reading(alarm, family.user_id, names, now)).unwrap_or_default(),
     }
 }

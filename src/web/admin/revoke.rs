@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::sessions::{Asked, live_only};
 use crate::domain::id::FamilyId;
+use crate::protocol::endings;
 use crate::protocol::sessions::{Revoked, revoke_some};
 use crate::storage::families::{self, Family, Filter, Sort, State};
 use crate::storage::{Connection, Result};
@@ -196,19 +197,18 @@ pub async fn revoke(
     loop {
         let (wanted, reason, act) = (chosen.clone(), reason.clone(), act.clone());
         let browsers = typed.browsers;
-        let step = context
-            .state
-            .db
-            .write(move |connection| match wanted.filter(connection)? {
+        let (step, rest) = endings::carry_out(&context.state.db, move |connection| {
+            match wanted.filter(connection)? {
                 Some(mut filter) => {
                     filter.before = Some(act.now.plus(std::time::Duration::from_millis(1)));
                     revoke_some(connection, &filter, browsers, STEP, &reason, &act)
                 }
                 None => Ok(None),
-            })
-            .await?;
+            }
+        })
+        .await?;
         let Some(step) = step else { break };
-        done.sessions += step.sessions;
+        done.sessions += step.sessions + rest;
         done.browsers += step.browsers;
         if begun.elapsed() > BUDGET {
             let text =

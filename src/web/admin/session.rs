@@ -2,15 +2,17 @@
 
 use actix_web::{HttpResponse, web};
 
+use super::alarms::{readers, reading};
 use super::timeline::{self, Told};
 use crate::domain::client::Client;
 use crate::domain::history::Kind;
-use crate::domain::id::FamilyId;
+use crate::domain::id::{FamilyId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Lifetime, Rotation, Status};
-use crate::storage::browser_sessions;
 use crate::storage::families::{self, Family};
+use crate::storage::{alarms, browser_sessions};
 use crate::web::browser::Admin;
+use crate::web::fork;
 use crate::web::names::Names;
 use crate::web::page::{Context, PageError};
 use crate::web::session_words;
@@ -25,18 +27,22 @@ pub async fn show(
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let id: FamilyId = path.parse().map_err(|_| PageError::NotFound)?;
-    let (family, history, names, browser) = context
+    let (family, history, raised, names, browser) = context
         .state
         .db
         .read(move |connection| {
             let Some(family) = families::find(connection, id)? else { return Ok(None) };
             let history = families::history(connection, id)?;
-            let names = Names::of(connection, std::slice::from_ref(&family))?;
+            let raised = alarms::of(connection, &[id])?;
+            let mut people = vec![family.user_id];
+            people.extend(family.ended_by.as_deref().and_then(|by| by.parse::<UserId>().ok()));
+            people.extend(readers(&raised));
+            let names = Names::load(connection, people, vec![family.client_id.clone()])?;
             let browser = match family.browser_session {
                 Some(browser) => browser_sessions::find_by_id(connection, browser)?,
                 None => None,
             };
-            Ok(Some((family, history, names, browser)))
+            Ok(Some((family, history, raised, names, browser)))
         })
         .await?
         .ok_or(PageError::NotFound)?;
@@ -53,7 +59,9 @@ pub async fn show(
         (_, Some(by)) => names.ender(by),
     };
     let told = Told { family: &family, history: &history, ended_by: ended_by.clone(), now };
-    let fork = timeline::fork(&family, &history);
+    let fork = fork::fork(&family, &history);
+    let reading =
+        raised.first().map(|alarm| reading(alarm, family.user_id, &names, now)).unwrap_or_default();
     let alarm = match &family.status {
         Status::Ended { cause: EndCause::Reuse, .. } => fork.as_ref().map(|fork| AlarmBox {
             heading: "Someone has a copy of this session’s token".to_owned(),
@@ -64,6 +72,7 @@ pub async fn show(
             ),
             points: vec![format!("Ask {person} which of the two callers below they know.")],
             links: looks(&page.base, &[&fork.first.ip, &fork.second.ip]),
+            reading,
         }),
         Status::Ended { cause: EndCause::CodeReuse, .. } => Some(AlarmBox {
             heading: "This session’s authorization code was used twice".to_owned(),
@@ -72,6 +81,7 @@ pub async fn show(
                 .to_owned(),
             points: Vec::new(),
             links: looks(&page.base, &[&family.caller_ip]),
+            reading,
         }),
         _ if history.entries.iter().any(|entry| entry.kind == Kind::ReissueAlarm) => {
             Some(AlarmBox {
@@ -81,7 +91,11 @@ pub async fn show(
                      a caller that this session hadn’t met. {person} was told."
                 ),
                 points: vec![format!("Ask {person} whether they know the new caller below.")],
-                links: looks(&page.base, &[&family.caller_ip]),
+                links: looks(
+                    &page.base,
+                    &[fork::stranger(&history).map_or(&family.caller_ip, |who| &who.ip)],
+                ),
+                reading,
             })
         }
         _ => None,

@@ -108,6 +108,7 @@ pub fn state(name: &str) -> Option<State> {
     match name {
         "active" => Some(State::Active),
         "quiet" => Some(State::Quiet),
+        "alarm" => Some(State::Alarm),
         "reuse" => Some(State::Reuse),
         "revoked" => Some(State::Revoked),
         "signed_out" => Some(State::SignedOut),

@@ -6,6 +6,7 @@ use crate::domain::history::{Entry, History, Kind, SeenCaller};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Expiry, Status};
 use crate::storage::families::Family;
+use crate::web::fork::{Fork, caller_of, fork, newest_caller};
 use crate::web::session_words;
 use crate::web::views::{Caller, Facts, Knot, When, count, program, thousands, words};
 
@@ -19,34 +20,6 @@ pub struct Told<'a> {
     pub ended_by: String,
     /// The time now.
     pub now: Timestamp,
-}
-
-/// A session whose token was used twice.
-#[derive(Clone, Debug)]
-pub struct Fork {
-    /// The generation used twice.
-    pub generation: u64,
-    /// Who used it first, as far as it is known: who had the newest token.
-    pub first: SeenCaller,
-    /// When the newest token was given to them.
-    pub first_at: Timestamp,
-    /// Who used it again.
-    pub second: SeenCaller,
-    /// When.
-    pub second_at: Timestamp,
-}
-
-/// Where a session forked, if it did.
-pub fn fork(family: &Family, history: &History) -> Option<Fork> {
-    let reuse = history.entries.iter().rev().find(|entry| entry.kind == Kind::Reuse)?;
-    let newest = newest_caller(family);
-    Some(Fork {
-        generation: reuse.presented?,
-        first: newest.clone(),
-        first_at: family.chain.given_at,
-        second: caller_of(history, reuse).cloned().unwrap_or(newest),
-        second_at: Timestamp::from_millis(reuse.at),
-    })
 }
 
 /// The two callers of a fork, for their cards.
@@ -320,15 +293,6 @@ impl Told<'_> {
             note: Some(note),
         }
     }
-}
-
-fn caller_of<'a>(history: &'a History, entry: &Entry) -> Option<&'a SeenCaller> {
-    history.callers.get(entry.caller?)
-}
-
-/// Whom the newest token went to.
-fn newest_caller(family: &Family) -> SeenCaller {
-    SeenCaller { ip: family.caller_ip.clone(), agent: family.caller_agent.clone() }
 }
 
 /// The networks and programs that a session has met.

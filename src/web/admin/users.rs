@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::domain::account::Account;
 use crate::domain::id::UserId;
 use crate::domain::token_family::EndCause;
-use crate::protocol::{accounts, sessions};
+use crate::protocol::{accounts, endings, sessions};
 use crate::storage::families::{self, Filter as Families, Sort, State as FamilyState};
 use crate::storage::users::{self, Filter, State};
 use crate::web::browser::Admin;
@@ -221,8 +221,8 @@ pub async fn disable(
         return Ok(refused);
     }
     let act = context.act(&admin.0);
-    let changed =
-        context.state.db.write(move |connection| accounts::disable(connection, id, &act)).await?;
+    let disable = move |connection: &mut _| accounts::disable(connection, id, &act);
+    let (changed, _) = endings::carry_out(&context.state.db, disable).await?;
     let name = account.display_name;
     let text = if changed {
         format!("{name} is disabled and signed out everywhere.")
@@ -263,34 +263,31 @@ pub async fn sign_out(
     let id = user_id(&path)?;
     let account = account(&context, id).await?;
     let act = context.act(&admin.0);
-    let ended = context
-        .state
-        .db
-        .write(move |connection| {
-            let ended = sessions::end_all_of_user(
-                connection,
-                id,
-                None,
-                EndCause::Admin,
-                Some("Signed out everywhere"),
-                &act,
-            )?;
-            let target = Some(("user", id.to_string()));
-            act.record(
-                connection,
-                "user.signed_out",
-                target,
-                Some(id),
-                None,
-                Some("everywhere".to_owned()),
-            )?;
-            Ok(ended)
-        })
-        .await?;
+    let (ended, rest) = endings::carry_out(&context.state.db, move |connection| {
+        let ended = sessions::end_all_of_user(
+            connection,
+            id,
+            None,
+            EndCause::Admin,
+            Some("Signed out everywhere"),
+            &act,
+        )?;
+        let target = Some(("user", id.to_string()));
+        act.record(
+            connection,
+            "user.signed_out",
+            target,
+            Some(id),
+            None,
+            Some("everywhere".to_owned()),
+        )?;
+        Ok(ended)
+    })
+    .await?;
     let text = format!(
         "{} is signed out everywhere: {} of apps ended.",
         account.display_name,
-        count(ended as u64, "session", "sessions")
+        count((ended + rest) as u64, "session", "sessions")
     );
     Ok(context.done(&own_path(id), Tone::Good, &text))
 }

@@ -7,15 +7,25 @@ use super::page::{AppFace, Badge, Page, Tone};
 use super::scopes::{ScopeGroup, ScopeLine, third_person};
 use super::words::When;
 
-/// A session that was ended by the server, told to its person.
+/// A session that two may have held, told to its person.
 #[derive(Clone, Debug)]
 pub struct Alarm {
+    /// The session's id, for the forms.
+    pub id: String,
+    /// When the alarm was raised, in Unix milliseconds: the forms say which alarm they answer.
+    pub raised: i64,
     /// "We signed you out of Meadow Notes on your iPhone".
     pub heading: String,
     /// When, at the start of the sentence: [`When::on_capital`].
     pub when: When,
     /// The rest of the sentence and what to do.
     pub text: String,
+    /// From where it was used, as far as it is known: "First from 203.0.113.24, with curl 8".
+    pub places: Vec<String>,
+    /// What they are asked, until they answer.
+    pub question: &'static str,
+    /// Whether the person said that it wasn't them.
+    pub disowned: bool,
 }
 
 /// A card of the overview.

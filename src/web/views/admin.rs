@@ -31,7 +31,19 @@ pub struct Figure {
     pub note: String,
 }
 
-/// A session whose token was used twice.
+/// What has become of an alarm.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// When it was raised, in Unix milliseconds, where nobody has read it: the form says which
+    /// alarm is meant.
+    pub unread: Option<i64>,
+    /// Who read it, and when: [`When::stamp`].
+    pub read: Option<(String, When)>,
+    /// What the person says of it.
+    pub said: Option<String>,
+}
+
+/// A session that raised an alarm.
 #[derive(Clone, Debug)]
 pub struct AlarmLine {
     /// The session's id.
@@ -42,6 +54,8 @@ pub struct AlarmLine {
     pub when: When,
     /// "generation 39 used twice".
     pub detail: String,
+    /// Who read it.
+    pub reading: Reading,
 }
 
 /// One line of the health.
@@ -74,7 +88,7 @@ pub struct AdminView {
     pub page: Page,
     /// As of when: [`When::clock_seconds`].
     pub as_of: When,
-    /// "2 sessions had a token used twice in the last 24 hours", when some had.
+    /// "2 sessions raised an alarm that nobody has read", when some did.
     pub alarm: Option<String>,
     /// The recovery that is open.
     pub recovery: Option<RecoveryNotice>,
@@ -180,10 +194,11 @@ impl AdminSessionsView {
     ];
 
     /// The values and words of the `state` parameter.
-    pub const STATES: [(&'static str, &'static str); 7] = [
+    pub const STATES: [(&'static str, &'static str); 8] = [
         ("", "All states"),
         ("active", "Active or quiet"),
         ("quiet", "Quiet"),
+        ("alarm", "Alarm raised"),
         ("reuse", "Token reuse"),
         ("revoked", "Revoked"),
         ("signed_out", "Signed out"),
@@ -308,6 +323,8 @@ pub struct AlarmBox {
     pub points: Vec<String>,
     /// Where to look.
     pub links: Vec<Link>,
+    /// Who read it.
+    pub reading: Reading,
 }
 
 /// `GET /admin/sessions/{id}`
@@ -537,6 +554,26 @@ impl ConfirmView {
             action: format!("{user}/disable"),
             button: format!("Disable {name}"),
             back: Link { href: user, text: name.to_owned() },
+            page,
+        }
+    }
+
+    /// `GET /account/alarms/{id}`; the form posts below that path.
+    pub fn shut_out(page: Page, id: &str, app: &str) -> Self {
+        Self {
+            heading: "Sign out everywhere else?".to_owned(),
+            lead: format!(
+                "If it wasn’t you who used {app}, somebody has a copy of its sign-in key, or \
+                 knows your password."
+            ),
+            points: vec![
+                format!("{app} is signed out wherever it is, here too."),
+                "All your other browsers and apps are signed out. This browser stays.".to_owned(),
+                "Then you choose a new password.".to_owned(),
+            ],
+            action: format!("{}/account/alarms/{}/shut-out", page.base, segment(id)),
+            button: "Sign out everywhere else".to_owned(),
+            back: Link { href: format!("{}/account", page.base), text: "Your account".to_owned() },
             page,
         }
     }

@@ -27,7 +27,8 @@ pub use admin::{
     AdminClientFormView, AdminClientSecretView, AdminClientsView, AdminKeysView, AdminRevokeView,
     AdminSessionView, AdminSessionsView, AdminUserView, AdminUsersView, AdminView, AlarmBox,
     AlarmLine, AuditRow, AuditView, BusyApp, Caller, ClientRow, ConfirmView, Figure, HealthLine,
-    KeyRow, Link, RecoveryNotice, RevokeThing, SecretLine, SessionRow, UserRow, UserSession,
+    KeyRow, Link, Reading, RecoveryNotice, RevokeThing, SecretLine, SessionRow, UserRow,
+    UserSession,
 };
 pub use device::{Device, device, program};
 pub use form::{Choice, Fault, Faults};

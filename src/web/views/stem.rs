@@ -150,6 +150,9 @@ impl Knot {
                     thousands(*generation)
                 )
             }
+            Self::Reissue { presented, alarm: true, .. } => {
+                format!("Asked again with token {}, after a stranger", thousands(*presented))
+            }
             Self::Reissue { presented, .. } => {
                 format!("Asked again with token {}, long after", thousands(*presented))
             }
@@ -176,15 +179,15 @@ impl Knot {
             Self::Refreshed { note, .. } | Self::Retry { note, .. } | Self::Ended { note, .. } => {
                 note.clone()
             }
-            Self::Reissue { left_behind, generation, alarm, .. } => Some(format!(
-                "Its answer must have got lost, so token {} was left behind. Generation {} was given.{}",
+            Self::Reissue { left_behind, generation, alarm: true, .. } => Some(format!(
+                "Token {} had gone to a caller this session hadn’t met, and was left behind. Generation {} was given; the person was told.",
                 thousands(*left_behind),
                 thousands(*generation),
-                if *alarm {
-                    " A caller this session hadn’t met had been given the one left behind; the person was told."
-                } else {
-                    ""
-                }
+            )),
+            Self::Reissue { left_behind, generation, .. } => Some(format!(
+                "Its answer must have got lost, so token {} was left behind. Generation {} was given.",
+                thousands(*left_behind),
+                thousands(*generation),
             )),
             Self::Late { .. } => Some(
                 "Its own retry had overtaken it. It was asked to try again; nothing was given out."
@@ -508,14 +511,14 @@ mod tests {
                 "36 refreshes, generations 2 to 37",
                 "Refreshed, generation 38",
                 "2 retries, generation 38 given again",
-                "Asked again with token 40, long after",
+                "Asked again with token 40, after a stranger",
                 "Token 37 came late",
                 "Token 50 was newer than the database",
                 "Token 1,806 used a second time",
                 "Revoked"
             ]
         );
-        assert!(kinds[4].note().unwrap().contains("token 41 was left behind"));
+        assert!(kinds[4].note().unwrap().starts_with("Token 41 had gone to a caller"));
         assert_eq!(short(1_806), "1.8k");
         assert_eq!(short(12_345), "12k");
         assert_eq!(short(3_000_000), "3M");

@@ -186,6 +186,7 @@ fn session_view(fill: Fill, stem: Stem, badge: Badge, alarmed: bool) -> AdminSes
             text: "Token 39 was used twice, from two places, with two programs. Perennial can’t know which caller is Ada, so it signed both out.".into(),
             points: vec![fill.text("Ask Ada whether she used Meadow Notes with python-requests.")],
             links: vec![Link { href: "/admin/audit?q=192.0.2.66".into(), text: "See what else 192.0.2.66 did".into() }],
+            reading: Reading { unread: Some(NOW), read: None, said: Some(fill.text("Ada Fern says: it wasn’t me.")) },
         }),
         callers: alarmed.then(|| [caller('A', "First to use token 39", "192.0.2.66", true), caller('B', "Second to use token 39", "203.0.113.24", false)]),
         stem,
@@ -385,6 +386,11 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             page: page(fill, Nav::Account),
             first_name: fill.text("Ada"),
             alarms: vec![Alarm {
+                id: "fam_1".into(),
+                raised: NOW - MINUTE,
+                places: vec![fill.text("First from 203.0.113.24, with curl 8")],
+                question: "Was it you both times?",
+                disowned: false,
                 heading: fill.text("We signed you out of Meadow Notes on your iPhone"),
                 when: When::on_capital(NOW, NOW - MINUTE),
                 text: "its sign-in key was used from two places, and we couldn’t tell which one was you. Signing in again on your phone is safe. If you didn’t use it from elsewhere, change your password.".into(),
@@ -440,13 +446,13 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "admin": AdminView {
             page: page(fill, Nav::Admin),
             as_of: When::clock_seconds(NOW),
-            alarm: Some("2 sessions had a token used twice in the last 24 hours".into()),
+            alarm: Some("2 sessions raised an alarm that nobody has read".into()),
             recovery: Some(RecoveryNotice { closes: When::event(NOW, NOW + 60 * MINUTE), by: fill.text("the command line"), opened: When::event(NOW, NOW - MINUTE), since: When::exact(NOW - 60 * MINUTE), until: When::exact(NOW - 2 * MINUTE) }),
             figures: vec![
                 Figure { title: "People signed in".into(), big: "12,486".into(), spark: spark(&[1.0, 3.0, 2.0, 5.0, 4.0], fill.text("People signed in over the last 24 hours")), note: "18,902 sessions in 14 apps".into() },
                 Figure { title: "Refreshes per minute".into(), big: "3,204".into(), spark: None, note: "last hour".into() },
             ],
-            alarms: vec![AlarmLine { id: "fam_1".into(), title: fill.text("Ada Fern, Meadow Notes"), when: When::stamp(NOW, NOW - MINUTE), detail: "generation 39 used twice".into() }],
+            alarms: vec![AlarmLine { id: "fam_1".into(), title: fill.text("Ada Fern, Meadow Notes"), when: When::stamp(NOW, NOW - MINUTE), detail: "generation 39 used twice".into(), reading: Reading { unread: None, read: Some((fill.text("Fern Holm"), When::stamp(NOW, NOW))), said: None } }],
             well: Badge::new(Tone::Good, "check", "All well"),
             health: vec![
                 HealthLine { name: "Database".into(), badge: Badge::new(Tone::Good, "check", "Reachable"), text: "SQLite 3.50".into() },
@@ -545,6 +551,7 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "admin-user-self": AdminUserView { is_self: true, sessions: Vec::new(), ..user.clone() };
         "admin-user-disabled": AdminUserView { disabled: true, is_admin: false, last_signed_in: None, password_changed: None, ..user.clone() };
         "confirm-disable": ConfirmView::disable_user(admin(Nav::AdminUsers), "willow", &fill.text("Willow Dean"), 3);
+        "confirm-shut-out": ConfirmView::shut_out(page(fill, Nav::Account), "fam_1", &fill.text("Meadow Notes"));
         "confirm-remove": ConfirmView::remove_client(admin(Nav::AdminClients), &fill.text("meadow-notes"), &fill.text("Meadow Notes"), 5_940);
         "confirm-secret": ConfirmView::new_secret(admin(Nav::AdminClients), "meadow-notes", &fill.text("Meadow Notes"));
         "admin-clients": AdminClientsView {
@@ -737,10 +744,15 @@ fn every_link_and_form_stays_below_the_base() {
         "/static",
         "",
     ];
-    const WITH_ID: [&str; 11] = [
+    const WITH_ID: [&str; 16] = [
         "/account/sessions/*/end",
         "/account/apps/*/remove",
+        "/account/alarms/*",
+        "/account/alarms/*/me",
+        "/account/alarms/*/not-me",
+        "/account/alarms/*/shut-out",
         "/admin/sessions/*",
+        "/admin/sessions/*/read",
         "/admin/users/*",
         "/admin/users/*/sign-out",
         "/admin/users/*/disable",
