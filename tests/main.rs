@@ -25,6 +25,7 @@ mod endings;
 mod harness;
 mod incidents;
 mod introspect;
+mod known_clients;
 mod linearizability;
 mod lost_commits;
 mod metadata;

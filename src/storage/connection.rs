@@ -33,6 +33,9 @@ pub struct Manager {
     /// Kept for as long as connections go through it.
     _tunnel: Option<Arc<Tunnel>>,
     busy_millis: u128,
+    /// For Postgres connections that do nothing but rotate: plan once. What a batch holds
+    /// changes nothing about its plan, and planning took as long as the rest.
+    plans_once: bool,
 }
 
 impl Manager {
@@ -59,7 +62,7 @@ impl Manager {
                 "database_url has an unknown scheme; write sqlite://PATH or postgres://…".into(),
             ));
         };
-        Ok(Self { kind, target, _tunnel: tunnel, busy_millis: busy.as_millis() })
+        Ok(Self { kind, target, _tunnel: tunnel, busy_millis: busy.as_millis(), plans_once: false })
     }
 
     /// Which database it opens.
@@ -75,6 +78,11 @@ impl Manager {
     /// SQLite's file; none on Postgres.
     pub fn path(&self) -> Option<&std::path::Path> {
         (self.kind == Kind::Sqlite).then(|| std::path::Path::new(self.target.expose_secret()))
+    }
+
+    /// The same, for connections that do nothing but rotate.
+    pub(super) fn rotating(&self) -> Self {
+        Self { plans_once: true, ..self.clone() }
     }
 
     /// Opens a connection and sets it up.
@@ -116,6 +124,11 @@ impl Manager {
                          SET statement_timeout = '30s';",
                     )
                     .map_err(setup)?;
+                if self.plans_once {
+                    connection
+                        .batch_execute("SET plan_cache_mode = force_generic_plan")
+                        .map_err(setup)?;
+                }
                 Ok(Connection::Postgres(connection))
             }
         }

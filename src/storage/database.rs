@@ -28,8 +28,7 @@ use crate::domain::time::Timestamp;
 /// by now, and what it would do would be late.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many connections to Postgres do nothing but rotate. What waits for them goes together,
-/// so few are faster than many.
+/// How many connections to Postgres do nothing but rotate.
 const ROTATING: u32 = 2;
 
 /// How a database is opened.
@@ -61,7 +60,14 @@ struct Shared {
 /// Where changes wait. SQLite has one writer, so all of them wait in one line.
 enum Changes {
     Sqlite(Sender<Job>),
-    Postgres { writes: Sender<Box<dyn Work>>, rotations: Sender<Box<Rotation>> },
+    Postgres { writes: Sender<Box<dyn Work>>, rotations: Rotations },
+}
+
+/// The line of those who rotate on Postgres. The more wait, the more go together, so one
+/// connection serves them all, and another helps out where more wait than go at once.
+struct Rotations {
+    line: Sender<Box<Rotation>>,
+    help: Sender<()>,
 }
 
 impl Database {
@@ -83,13 +89,15 @@ impl Database {
         // The first connection says what is wrong, in the database's own words.
         let first = manager.open()?;
         let size = options.connections.max(1);
-        let rotating = if manager.kind() == Kind::Postgres { ROTATING } else { 0 };
-        let pool = Pool::builder()
-            .max_size(size + rotating)
-            .min_idle(Some(0))
-            .connection_timeout(options.busy)
-            .test_on_check_out(true)
-            .build_unchecked(manager.clone());
+        let pool_of = |size, manager| {
+            Pool::builder()
+                .max_size(size)
+                .min_idle(Some(0))
+                .connection_timeout(options.busy)
+                .test_on_check_out(true)
+                .build_unchecked(manager)
+        };
+        let pool = pool_of(size, manager.clone());
 
         let (reads, read_jobs) = bounded::<Box<dyn Work>>(options.queue);
         for n in 0..size {
@@ -108,17 +116,28 @@ impl Database {
             }
             Kind::Postgres => {
                 drop(first);
+                let rotating = pool_of(ROTATING, manager.rotating());
                 let (writes, jobs) = bounded::<Box<dyn Work>>(options.queue);
                 for n in 0..size {
                     let (pool, jobs) = (pool.clone(), jobs.clone());
                     spawn(&format!("db-write-{n}"), move || write(&pool, &jobs))?;
                 }
-                let (rotations, jobs) = bounded(options.queue);
-                for n in 0..rotating {
-                    let (pool, jobs) = (pool.clone(), jobs.clone());
-                    spawn(&format!("db-rotate-{n}"), move || rotate(&pool, &jobs))?;
-                }
-                Changes::Postgres { writes, rotations }
+                let (line, waiting) = bounded(options.queue);
+                let (help, called) = bounded::<()>(1);
+                let (own, jobs) = (rotating.clone(), waiting.clone());
+                spawn("db-rotate-0", move || {
+                    while let Ok(first) = jobs.recv() {
+                        rotate(&own, std::iter::once(first).chain(jobs.try_iter()));
+                    }
+                })?;
+                spawn("db-rotate-1", move || {
+                    while called.recv().is_ok() {
+                        while !waiting.is_empty() {
+                            rotate(&rotating, waiting.try_iter());
+                        }
+                    }
+                })?;
+                Changes::Postgres { writes, rotations: Rotations { line, help } }
             }
         };
         Ok(Self { shared: Arc::new(Shared { kind: manager.kind(), manager, reads, changes }) })
@@ -171,7 +190,13 @@ impl Database {
         let rotation = Box::new(Rotation { command, done: None, reply, deadline });
         match &self.shared.changes {
             Changes::Sqlite(changes) => send(changes, Job::Rotate(rotation))?,
-            Changes::Postgres { rotations, .. } => send(rotations, rotation)?,
+            Changes::Postgres { rotations: Rotations { line, help }, .. } => {
+                send(line, rotation)?;
+                if line.len() > LARGEST_BATCH {
+                    // Full: it has been called.
+                    let _ = help.try_send(());
+                }
+            }
         }
         wait(answer).await
     }
@@ -278,33 +303,32 @@ fn write(pool: &Pool<Manager>, jobs: &Receiver<Box<dyn Work>>) {
     }
 }
 
-/// Rotates on Postgres until all senders are gone: at once while nobody else waits, else what
-/// came while the last ones were committed together.
-fn rotate(pool: &Pool<Manager>, jobs: &Receiver<Box<Rotation>>) {
-    while let Ok(job) = jobs.recv() {
-        // The wait for a connection counts too.
-        let pooled = pool.get();
-        let waiting = std::iter::once(job).chain(jobs.try_iter()).take(LARGEST_BATCH);
-        let (overdue, mut batch): (Vec<_>, Vec<_>) =
-            waiting.map(|job| *job).partition(Rotation::is_overdue);
-        let late = || StorageError::Unavailable("the request waited too long for its turn".into());
-        overdue.into_iter().for_each(|rotation| rotation.answer(Err(late())));
-        let end = match pooled {
-            Ok(mut pooled) => {
-                protected(|| pooled.run(|connection| rotate_together(connection, &mut batch)))
-            }
-            Err(error) => Err(StorageError::Unavailable(error.to_string())),
-        };
-        for rotation in batch {
-            // What was carried out before an error is committed.
-            let end = match &end {
-                Err(error) if rotation.done.is_none() => {
-                    Err(StorageError::Unavailable(error.to_string()))
-                }
-                _ => Ok(()),
-            };
-            rotation.answer(end);
+/// Rotates on Postgres: what waits, as far as it goes at once.
+fn rotate(pool: &Pool<Manager>, waiting: impl Iterator<Item = Box<Rotation>>) {
+    // The wait for a connection counts too.
+    let pooled = pool.get();
+    let (overdue, mut batch): (Vec<_>, Vec<_>) =
+        waiting.take(LARGEST_BATCH).map(|job| *job).partition(Rotation::is_overdue);
+    let late = || StorageError::Unavailable("the request waited too long for its turn".into());
+    overdue.into_iter().for_each(|rotation| rotation.answer(Err(late())));
+    if batch.is_empty() {
+        return;
+    }
+    let end = match pooled {
+        Ok(mut pooled) => {
+            protected(|| pooled.run(|connection| rotate_together(connection, &mut batch)))
         }
+        Err(error) => Err(StorageError::Unavailable(error.to_string())),
+    };
+    for rotation in batch {
+        // What was carried out before an error is committed.
+        let end = match &end {
+            Err(error) if rotation.done.is_none() => {
+                Err(StorageError::Unavailable(error.to_string()))
+            }
+            _ => Ok(()),
+        };
+        rotation.answer(end);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Rules that are broken on purpose, around `decide`: the check must find each of them.
 
+use std::time::Duration;
+
 use perennial::domain::caller::CallerId;
 use perennial::domain::time::Timestamp;
 use perennial::domain::token_family::{
@@ -63,17 +65,22 @@ impl Rule {
         match self {
             Self::RetryForAnybody => presenter.proven = true,
             Self::RetryAfterStranger if known(&presenter.id) => presenter.id = chain.given_to,
-            Self::AdoptOverNewer => presented.issued_at = Timestamp::from_millis(i64::MAX),
+            Self::AdoptOverNewer if presented.generation > chain.generation => {
+                presented.issued_at = chain.written_at.plus(Duration::from_millis(1));
+            }
             Self::LateHoweverOld if is_old => presented.generation = parent - 1,
             _ => {}
         }
         let decision = decide(chain, status, lifetime, presented, presenter, now, policy);
         match (self, decision) {
-            (Self::AdoptOverNewer, Decision::Give { how: Given::Adopted, mut chain }) => {
-                if let Some(parent) = &mut chain.parent {
+            (Self::AdoptOverNewer, Decision::Give { how: Given::Adopted, chain: mut new }) => {
+                if let Some(parent) = &mut new.parent {
                     parent.given_at = issued_at;
                 }
-                Decision::Give { how: Given::Adopted, chain }
+                new.issued_at = now.max(chain.issued_at);
+                new.given_at = new.issued_at;
+                new.written_at = now.max(chain.written_at);
+                Decision::Give { how: Given::Adopted, chain: new }
             }
             (Self::SpentForEver, Decision::Give { how: Given::Reissued { .. }, .. }) => {
                 Decision::Give { how: Given::Retried, chain: chain.clone() }

@@ -281,3 +281,15 @@ fn an_idle_family_ends_by_itself_and_tells() {
     });
     assert_seen!(counts, rotated, retried, reissued, refused);
 }
+
+#[test]
+fn a_lost_refresh_moves_the_idle_end_all_the_same() {
+    let counts = assert_holds(World {
+        idle: 3,
+        failovers: Some(Failovers { count: 1, lag: 2, quiet: true, recovery: false }),
+        unhurried: true,
+        until: 5,
+        ..World::quiet("a failover and an idle end")
+    });
+    assert_seen!(counts, rotated, retried, reissued, adopted);
+}

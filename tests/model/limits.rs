@@ -144,18 +144,6 @@ fn sender_constrained_ends_a_family_whose_app_cannot_prove_itself_over_one_lost_
 }
 
 #[test]
-fn a_lost_refresh_does_not_move_the_idle_end() {
-    let world = World {
-        idle: 3,
-        failovers: Some(Failovers { count: 1, lag: 2, quiet: true, recovery: false }),
-        unhurried: true,
-        until: 5,
-        ..World::quiet("a failover and an idle end")
-    };
-    assert_refuted(world, claims::HONEST_LIVE_ON);
-}
-
-#[test]
 fn requests_that_overlap_at_the_idle_end_are_answered_differently() {
     let world = World {
         idle: 3,

@@ -171,15 +171,15 @@ impl QueryFragment<Pg> for UpdateChains {
             ") AS a (id, expected, generation, key_id, issued_at, given_at, given_to, parent, \
              parent_key_id, parent_given_at, known_callers, written_at, row_version)\
              ), held AS MATERIALIZED (\
-             SELECT f.id FROM token_families f WHERE f.id = ANY (SELECT id FROM asked) \
-             ORDER BY f.id FOR UPDATE) \
-             UPDATE token_families f SET generation = a.generation, key_id = a.key_id, \
-             issued_at = a.issued_at, given_at = a.given_at, given_to = a.given_to, \
-             parent = a.parent, parent_key_id = a.parent_key_id, \
-             parent_given_at = a.parent_given_at, known_callers = a.known_callers, \
-             written_at = a.written_at, row_version = a.row_version \
-             FROM asked a JOIN held h ON h.id = a.id \
-             WHERE f.id = a.id AND f.row_version = a.expected AND f.ended_at IS NULL \
+             SELECT a.* FROM asked a JOIN token_families f ON f.id = a.id \
+             ORDER BY f.id FOR UPDATE OF f) \
+             UPDATE token_families f SET generation = h.generation, key_id = h.key_id, \
+             issued_at = h.issued_at, given_at = h.given_at, given_to = h.given_to, \
+             parent = h.parent, parent_key_id = h.parent_key_id, \
+             parent_given_at = h.parent_given_at, known_callers = h.known_callers, \
+             written_at = h.written_at, row_version = h.row_version \
+             FROM held h \
+             WHERE f.id = h.id AND f.row_version = h.expected AND f.ended_at IS NULL \
              RETURNING f.id",
         );
         Ok(())
