@@ -10,6 +10,7 @@
 mod client;
 mod figures;
 mod http_floor;
+mod logins;
 mod run;
 mod seed;
 mod sqlite_floor;
@@ -32,6 +33,8 @@ enum Command {
     Seed(seed::Seed),
     /// Parse the same form and give the same answer, without a database
     HttpFloor(http_floor::HttpFloor),
+    /// Sign in with wrong passwords, each of which costs a hash
+    Logins(logins::Logins),
     /// The same guarded update by the bare driver: one thread, in batches
     SqliteFloor(sqlite_floor::SqliteFloor),
 }
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Command::Run(run) => run.run(),
         Command::Seed(seed) => seed.run(),
         Command::HttpFloor(floor) => floor.run(),
+        Command::Logins(logins) => logins.run(),
         Command::SqliteFloor(floor) => floor.run(),
     }
 }

@@ -23,22 +23,27 @@ use super::error::{Result, StorageError};
 
 /// After how many commits the writer looks how long the log is.
 const LOOK: u32 = 16;
-/// How long it may be before it is copied, in pages: as SQLite has it.
-const LONG: i32 = 1_000;
+/// How long it may be before it is copied, in pages: so long that few commits meet the end of
+/// a copy, and so short that it stays in the system's cache.
+const LONG: i32 = 4_000;
 /// How long before the writer makes it begin anew, in pages of 4 KiB: 64 MiB.
 const LONGEST: i32 = 16_384;
 /// How many new pages during one copy mean that it has all but caught up.
 const FEW: i32 = 128;
 /// How often it copies before it leaves the rest to the writer all the same.
 const COPIES: usize = 4;
-/// At which looks it tries to: a copy of the database that somebody makes may take minutes.
-const RARELY: u32 = 64;
-/// How long the writer waits for readers of the old log, in milliseconds.
-const PATIENCE: u32 = 20;
+/// How long the writer waits then for those who read the old log, in milliseconds.
+const WAIT_MILLIS: u32 = 20;
+/// How many looks it lets pass before it asks again, where they read on: a copy of the database
+/// that somebody makes may take minutes.
+const PATIENCE: u32 = 256;
 
 /// What `PRAGMA wal_checkpoint` says.
 #[derive(QueryableByName)]
 struct Log {
+    /// Whether somebody stood in the way.
+    #[diesel(sql_type = Integer)]
+    busy: i32,
     /// Its pages.
     #[diesel(sql_type = Integer)]
     log: i32,
@@ -49,7 +54,7 @@ pub(super) struct Checkpoints {
     wake: Sender<()>,
     caught_up: Arc<AtomicBool>,
     commits: u32,
-    looks: u32,
+    patience: u32,
     busy_millis: u128,
 }
 
@@ -64,38 +69,46 @@ impl Checkpoints {
             .name("db-checkpoint".to_owned())
             .spawn(move || run(&manager, &woken, &told))
             .map_err(|error| StorageError::Unavailable(format!("no thread: {error}")))?;
-        Ok(Self { wake, caught_up, commits: 0, looks: 0, busy_millis })
+        Ok(Self { wake, caught_up, commits: 0, patience: 0, busy_millis })
     }
 
-    /// Called by the writer after each commit, between transactions.
-    pub(super) fn committed(&mut self, writer: &mut SqliteConnection) {
-        if let Err(error) = self.keep_short(writer) {
+    /// Called by the writer after each commit, between transactions. `small`: nothing but
+    /// rotations, which change a page each.
+    pub(super) fn committed(&mut self, writer: &mut SqliteConnection, small: bool) {
+        if let Err(error) = self.keep_short(writer, small) {
             tracing::warn!(cause = %error, "the log can't be copied into the database");
         }
     }
 
-    fn keep_short(&mut self, writer: &mut SqliteConnection) -> Result<()> {
+    fn keep_short(&mut self, writer: &mut SqliteConnection, small: bool) -> Result<()> {
+        self.commits += if small { 1 } else { LOOK };
         if self.caught_up.swap(false, Ordering::AcqRel) {
-            let pages = checkpoint(writer, "PASSIVE")?;
-            tracing::trace!(pages, "the log begins anew");
-            return Ok(());
+            let Log { log, .. } = checkpoint(writer, "PASSIVE")?;
+            tracing::trace!(pages = log, "the log begins anew");
+            self.commits = 0;
         }
-        self.commits += 1;
         if self.commits < LOOK {
             return Ok(());
         }
         self.commits = 0;
-        self.looks = self.looks.wrapping_add(1);
-        let pages = checkpoint(writer, "NOOP")?;
-        if pages > LONGEST && self.looks.is_multiple_of(RARELY) {
-            writer.batch_execute(&format!("PRAGMA busy_timeout = {PATIENCE};"))?;
-            let restarted = checkpoint(writer, "RESTART");
-            writer.batch_execute(&format!("PRAGMA busy_timeout = {};", self.busy_millis))?;
-            restarted?;
-            tracing::debug!(pages, "a long log was made to begin anew");
-        } else if pages > LONG {
+        let Log { log, .. } = checkpoint(writer, "NOOP")?;
+        if log > LONG {
             // Full: it is at it already.
             let _ = self.wake.try_send(());
+        }
+        if log <= LONGEST {
+            self.patience = 0;
+        } else if self.patience > 0 {
+            self.patience -= 1;
+        } else {
+            writer.batch_execute(&format!("PRAGMA busy_timeout = {WAIT_MILLIS};"))?;
+            let restarted = checkpoint(writer, "RESTART");
+            writer.batch_execute(&format!("PRAGMA busy_timeout = {};", self.busy_millis))?;
+            let Log { busy, .. } = restarted?;
+            if busy != 0 {
+                self.patience = PATIENCE;
+            }
+            tracing::debug!(pages = log, busy, "a long log was to begin anew");
         }
         Ok(())
     }
@@ -105,7 +118,11 @@ fn run(manager: &Manager, woken: &Receiver<()>, caught_up: &AtomicBool) {
     let mut connection = None;
     while woken.recv().is_ok() {
         match open(manager, &mut connection).and_then(copy) {
-            Ok(()) => caught_up.store(true, Ordering::Release),
+            Ok(()) => {
+                // The writer's turn; it copies nothing while somebody else does.
+                let _ = woken.try_recv();
+                caught_up.store(true, Ordering::Release);
+            }
             Err(error) => {
                 connection = None;
                 tracing::warn!(cause = %error, "the log can't be copied into the database");
@@ -116,9 +133,9 @@ fn run(manager: &Manager, woken: &Receiver<()>, caught_up: &AtomicBool) {
 
 /// Copies until hardly anything is added meanwhile.
 fn copy(sqlite: &mut SqliteConnection) -> Result<()> {
-    let mut before = checkpoint(sqlite, "PASSIVE")?;
+    let mut before = checkpoint(sqlite, "PASSIVE")?.log;
     for _ in 1..COPIES {
-        let now = checkpoint(sqlite, "PASSIVE")?;
+        let now = checkpoint(sqlite, "PASSIVE")?.log;
         if (now - before).abs() < FEW {
             break;
         }
@@ -141,8 +158,6 @@ fn open<'a>(
     }
 }
 
-/// How many pages the log has.
-fn checkpoint(sqlite: &mut SqliteConnection, how: &str) -> Result<i32> {
-    let log: Log = diesel::sql_query(format!("PRAGMA wal_checkpoint({how})")).get_result(sqlite)?;
-    Ok(log.log)
+fn checkpoint(sqlite: &mut SqliteConnection, how: &str) -> Result<Log> {
+    Ok(diesel::sql_query(format!("PRAGMA wal_checkpoint({how})")).get_result(sqlite)?)
 }

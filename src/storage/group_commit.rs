@@ -43,9 +43,10 @@ pub(super) fn run(
         };
         match open {
             Ok(mut open) => {
+                let small = batch.iter().all(|job| matches!(job, Job::Rotate(_)));
                 if write(&mut open, batch) {
                     if let Ok(sqlite) = sqlite(&mut open) {
-                        checkpoints.committed(sqlite);
+                        checkpoints.committed(sqlite, small);
                     }
                     connection = Some(open);
                 }
