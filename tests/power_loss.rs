@@ -27,7 +27,7 @@ const SESSIONS: usize = 5;
 
 /// How often each session is refreshed then: enough that the log is carried over into the
 /// database in between.
-const ROUNDS: usize = 14;
+const ROUNDS: usize = 36;
 
 /// Family by family the newest generation.
 type Generations = BTreeMap<String, u64>;
@@ -247,8 +247,10 @@ async fn no_answer_leaves_before_its_commit_is_on_disk() {
     assert!(fault.starts_with("answer 30: "), "{fault}");
     // One that begins its log anew before what it held is surely in the database:
     let careless = without(&run.events, |event| is_sync_of(event, FILE));
+    // what is lost is an answered refresh, or the order of the file itself.
     let fault = run.check(&careless).unwrap_err();
-    assert!(fault.contains("a power failure then leaves"), "{fault}");
+    let is_found = ["a power failure then leaves", "*** in database main ***"];
+    assert!(is_found.iter().any(|words| fault.contains(words)), "{fault}");
     // One that never syncs the folder in which it made its log:
     let folder = run.folder.display().to_string();
     let nameless = without(

@@ -1,6 +1,7 @@
 //! One connection type for both databases, opened by the scheme of the URL.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -36,6 +37,8 @@ pub struct Manager {
     /// For Postgres connections that do nothing but rotate: plan once. What a batch holds
     /// changes nothing about its plan, and planning took as long as the rest.
     plans_once: bool,
+    /// How many connections have failed: where one did, the others may have been cut as well.
+    failures: Arc<AtomicU64>,
 }
 
 impl Manager {
@@ -62,7 +65,14 @@ impl Manager {
                 "database_url has an unknown scheme; write sqlite://PATH or postgres://…".into(),
             ));
         };
-        Ok(Self { kind, target, _tunnel: tunnel, busy_millis: busy.as_millis(), plans_once: false })
+        Ok(Self {
+            kind,
+            target,
+            _tunnel: tunnel,
+            busy_millis: busy.as_millis(),
+            plans_once: false,
+            failures: Arc::default(),
+        })
     }
 
     /// Which database it opens.
@@ -140,9 +150,12 @@ pub struct Pooled {
     connection: Connection,
     suspect: bool,
     used_at: Instant,
+    failures: Arc<AtomicU64>,
+    /// The failures that were known when this connection was last found open.
+    known_failures: u64,
 }
 
-/// A connection that was used so lately is taken to be open still.
+/// A connection that was used so lately is taken to be open still, unless another one failed.
 const FRESH: Duration = Duration::from_secs(1);
 
 impl Pooled {
@@ -152,6 +165,9 @@ impl Pooled {
         self.suspect = true;
         let done = work(&mut self.connection);
         self.suspect = matches!(&done, Err(error) if error.poisons());
+        if self.suspect {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
         self.used_at = Instant::now();
         done
     }
@@ -183,14 +199,20 @@ impl ManageConnection for Manager {
 
     fn connect(&self) -> std::result::Result<Pooled, ConnectionFault> {
         let connection = self.establish().map_err(|error| ConnectionFault(error.to_string()))?;
-        Ok(Pooled { connection, suspect: false, used_at: Instant::now() })
+        let failures = Arc::clone(&self.failures);
+        let known_failures = failures.load(Ordering::Relaxed);
+        let used_at = Instant::now();
+        Ok(Pooled { connection, suspect: false, used_at, failures, known_failures })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> std::result::Result<(), ConnectionFault> {
-        if pooled.used_at.elapsed() < FRESH {
+        let failures = self.failures.load(Ordering::Relaxed);
+        if pooled.used_at.elapsed() < FRESH && pooled.known_failures == failures {
             return Ok(());
         }
-        pooled.connection.ping().map_err(|error| ConnectionFault(error.to_string()))
+        pooled.connection.ping().map_err(|error| ConnectionFault(error.to_string()))?;
+        pooled.known_failures = failures;
+        Ok(())
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
