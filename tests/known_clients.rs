@@ -121,7 +121,7 @@ on_both_databases! {
     async fn a_client_that_was_removed_is_none(database: TestDatabase) {
         let scene = Scene::of(database, |world| &world.public).await;
         let app = scene.world.public.clone();
-        scene.change(&app, |connection, id, act| clients::remove(connection, id, act)).await;
+        scene.change(&app, clients::remove).await;
         for device in &scene.devices(&app) {
             device.refresh(&scene.token).await.refused(401, "invalid_client");
         }

@@ -10,7 +10,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use diesel::connection::SimpleConnection;
@@ -19,6 +18,7 @@ use diesel::sql_types::Integer;
 use diesel::sqlite::SqliteConnection;
 
 use super::connection::{Connection, Manager};
+use super::database::Threads;
 use super::error::{Result, StorageError};
 
 /// After how many commits the writer looks how long the log is.
@@ -51,7 +51,9 @@ struct Log {
 
 /// The writer's side.
 pub(super) struct Checkpoints {
+    // Before the thread, which ends when nobody can wake it any more.
     wake: Sender<()>,
+    _thread: Threads,
     caught_up: Arc<AtomicBool>,
     commits: u32,
     patience: u32,
@@ -65,11 +67,9 @@ impl Checkpoints {
         let caught_up = Arc::new(AtomicBool::new(false));
         let busy_millis = manager.busy_millis();
         let (manager, told) = (manager.clone(), Arc::clone(&caught_up));
-        thread::Builder::new()
-            .name("db-checkpoint".to_owned())
-            .spawn(move || run(&manager, &woken, &told))
-            .map_err(|error| StorageError::Unavailable(format!("no thread: {error}")))?;
-        Ok(Self { wake, caught_up, commits: 0, patience: 0, busy_millis })
+        let mut thread = Threads::default();
+        thread.start("db-checkpoint", move || run(&manager, &woken, &told))?;
+        Ok(Self { wake, _thread: thread, caught_up, commits: 0, patience: 0, busy_millis })
     }
 
     /// Called by the writer after each commit, between transactions. `small`: nothing but

@@ -4,7 +4,7 @@
 //! On Postgres all of it runs on a pool. Queues are bounded: a full one is an answer.
 
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -53,8 +53,38 @@ pub struct Database {
 struct Shared {
     kind: Kind,
     manager: Manager,
+    // Dropped in this order: the threads end when nobody can send to them any more.
     reads: Sender<Box<dyn Work>>,
     changes: Changes,
+    _threads: Threads,
+}
+
+/// The threads of one database. Dropping this waits until they have closed their connections:
+/// whoever closes SQLite's last one copies its log into the file and removes it, so that a
+/// stopped server leaves one file.
+#[derive(Default)]
+pub(super) struct Threads(Vec<JoinHandle<()>>);
+
+impl Threads {
+    /// Starts one more.
+    pub(super) fn start(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+        let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+        self.0.push(started.map_err(|error| {
+            StorageError::Unavailable(format!("no thread for {name}: {error}"))
+        })?);
+        Ok(())
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        for thread in self.0.drain(..) {
+            // Work that holds the database itself may be the last to let go of it.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
 }
 
 /// Where changes wait. SQLite has one writer, so all of them wait in one line.
@@ -99,17 +129,19 @@ impl Database {
         };
         let pool = pool_of(size, manager.clone());
 
+        // Before the lines, so that a start that fails halfway lets go of them first.
+        let mut threads = Threads::default();
         let (reads, read_jobs) = bounded::<Box<dyn Work>>(options.queue);
         for n in 0..size {
             let (pool, jobs) = (pool.clone(), read_jobs.clone());
-            spawn(&format!("db-read-{n}"), move || read(&pool, &jobs))?;
+            threads.start(&format!("db-read-{n}"), move || read(&pool, &jobs))?;
         }
         let changes = match manager.kind() {
             Kind::Sqlite => {
                 let (changes, jobs) = bounded(options.queue);
                 let checkpoints = Checkpoints::start(&manager)?;
                 let manager = manager.clone();
-                spawn("db-write", move || {
+                threads.start("db-write", move || {
                     group_commit::run(&manager, first, &jobs, checkpoints);
                 })?;
                 Changes::Sqlite(changes)
@@ -120,17 +152,17 @@ impl Database {
                 let (writes, jobs) = bounded::<Box<dyn Work>>(options.queue);
                 for n in 0..size {
                     let (pool, jobs) = (pool.clone(), jobs.clone());
-                    spawn(&format!("db-write-{n}"), move || write(&pool, &jobs))?;
+                    threads.start(&format!("db-write-{n}"), move || write(&pool, &jobs))?;
                 }
                 let (line, waiting) = bounded(options.queue);
                 let (help, called) = bounded::<()>(1);
                 let (own, jobs) = (rotating.clone(), waiting.clone());
-                spawn("db-rotate-0", move || {
+                threads.start("db-rotate-0", move || {
                     while let Ok(first) = jobs.recv() {
                         rotate(&own, std::iter::once(first).chain(jobs.try_iter()));
                     }
                 })?;
-                spawn("db-rotate-1", move || {
+                threads.start("db-rotate-1", move || {
                     while called.recv().is_ok() {
                         while !waiting.is_empty() {
                             rotate(&rotating, waiting.try_iter());
@@ -140,7 +172,15 @@ impl Database {
                 Changes::Postgres { writes, rotations: Rotations { line, help } }
             }
         };
-        Ok(Self { shared: Arc::new(Shared { kind: manager.kind(), manager, reads, changes }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                kind: manager.kind(),
+                manager,
+                reads,
+                changes,
+                _threads: threads,
+            }),
+        })
     }
 
     /// Which database it is.
@@ -256,14 +296,6 @@ fn waiting(connection: &mut Connection) -> Result<Vec<String>> {
         .filter(|migration| !migration.applied)
         .map(|migration| migration.name)
         .collect())
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map(|_| ())
-        .map_err(|error| StorageError::Unavailable(format!("no thread for {name}: {error}")))
 }
 
 fn send<T>(queue: &Sender<T>, job: T) -> Result<()> {
