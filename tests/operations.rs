@@ -128,6 +128,29 @@ on_both_databases! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_server_leaves_its_data_in_one_file() {
+    let database = database::fresh(Kind::Sqlite).expect("SQLite is always there");
+    let mut server = TestServer::start_on(database).await;
+    let world = World::by_commands(&server);
+    let tokens = world.tokens(&world.public).await;
+    world.device(&world.public).refresh(&tokens.refresh).await.tokens();
+    assert!(server.terminate().success());
+    let url = server.database.url.clone();
+    let file = std::path::Path::new(url.strip_prefix("sqlite://").unwrap());
+    for log in ["-wal", "-shm"] {
+        let log = format!("{}{log}", file.display());
+        assert!(!std::path::Path::new(&log).exists(), "{log} was left behind");
+    }
+    // What a plain copy of that file has is all there is.
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(file, copy.path().join("copy.db")).unwrap();
+    let copied = rusqlite::Connection::open(copy.path().join("copy.db")).unwrap();
+    let newest: i64 =
+        copied.query_row("SELECT generation FROM token_families", [], |row| row.get(0)).unwrap();
+    assert_eq!(newest, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_living_server_says_so_and_a_ready_one_too() {
     let mut server = TestServer::start().await;
     let http = server.http();
