@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use diesel::sqlite::SqliteConnection;
@@ -30,10 +29,10 @@ const LONG: i32 = 4_000;
 const LONGEST: i32 = 16_384;
 /// How many new pages during one copy mean that it has all but caught up.
 const FEW: i32 = 128;
+/// How many pages the writer copies itself at most, since everybody waits for it meanwhile.
+const LITTLE: i32 = 1_024;
 /// How often it copies before it leaves the rest to the writer all the same.
 const COPIES: usize = 4;
-/// How long the writer waits then for those who read the old log, in milliseconds.
-const WAIT_MILLIS: u32 = 20;
 /// How many looks it lets pass before it asks again, where they read on: a copy of the database
 /// that somebody makes may take minutes.
 const PATIENCE: u32 = 256;
@@ -47,6 +46,9 @@ struct Log {
     /// Its pages.
     #[diesel(sql_type = Integer)]
     log: i32,
+    /// Those of them that are copied.
+    #[diesel(sql_type = Integer)]
+    checkpointed: i32,
 }
 
 /// The writer's side.
@@ -57,7 +59,6 @@ pub(super) struct Checkpoints {
     caught_up: Arc<AtomicBool>,
     commits: u32,
     patience: u32,
-    busy_millis: u128,
 }
 
 impl Checkpoints {
@@ -65,11 +66,10 @@ impl Checkpoints {
     pub(super) fn start(manager: &Manager) -> Result<Self> {
         let (wake, woken) = bounded(1);
         let caught_up = Arc::new(AtomicBool::new(false));
-        let busy_millis = manager.busy_millis();
         let (manager, told) = (manager.clone(), Arc::clone(&caught_up));
         let mut thread = Threads::default();
         thread.start("db-checkpoint", move || run(&manager, &woken, &told))?;
-        Ok(Self { wake, _thread: thread, caught_up, commits: 0, patience: 0, busy_millis })
+        Ok(Self { wake, _thread: thread, caught_up, commits: 0, patience: 0 })
     }
 
     /// Called by the writer after each commit, between transactions. `small`: nothing but
@@ -81,33 +81,27 @@ impl Checkpoints {
     }
 
     fn keep_short(&mut self, writer: &mut SqliteConnection, small: bool) -> Result<()> {
+        let caught_up = self.caught_up.swap(false, Ordering::AcqRel);
         self.commits += if small { 1 } else { LOOK };
-        if self.caught_up.swap(false, Ordering::AcqRel) {
-            let Log { log, .. } = checkpoint(writer, "PASSIVE")?;
-            tracing::trace!(pages = log, "the log begins anew");
-            self.commits = 0;
-        }
-        if self.commits < LOOK {
+        if !caught_up && self.commits < LOOK {
             return Ok(());
         }
         self.commits = 0;
-        let Log { log, .. } = checkpoint(writer, "NOOP")?;
-        if log > LONG {
+        let Log { log, checkpointed, .. } = checkpoint(writer, "NOOP")?;
+        if log <= LONG {
+            return Ok(());
+        }
+        if log - checkpointed > LITTLE || !caught_up && log <= LONGEST {
             // Full: it is at it already.
             let _ = self.wake.try_send(());
-        }
-        if log <= LONGEST {
-            self.patience = 0;
+        } else if log <= LONGEST {
+            checkpoint(writer, "PASSIVE")?;
+            tracing::trace!(pages = log, "the log begins anew");
         } else if self.patience > 0 {
             self.patience -= 1;
         } else {
-            writer.batch_execute(&format!("PRAGMA busy_timeout = {WAIT_MILLIS};"))?;
-            let restarted = checkpoint(writer, "RESTART");
-            writer.batch_execute(&format!("PRAGMA busy_timeout = {};", self.busy_millis))?;
-            let Log { busy, .. } = restarted?;
-            if busy != 0 {
-                self.patience = PATIENCE;
-            }
+            let Log { busy, .. } = checkpoint(writer, "RESTART")?;
+            self.patience = if busy == 0 { 0 } else { PATIENCE };
             tracing::debug!(pages = log, busy, "a long log was to begin anew");
         }
         Ok(())

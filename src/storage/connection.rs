@@ -33,7 +33,7 @@ pub struct Manager {
     target: SecretString,
     /// Kept for as long as connections go through it.
     _tunnel: Option<Arc<Tunnel>>,
-    busy_millis: u128,
+    busy: Duration,
     /// For Postgres connections that do nothing but rotate: plan once. What a batch holds
     /// changes nothing about its plan, and planning took as long as the rest.
     plans_once: bool,
@@ -69,7 +69,7 @@ impl Manager {
             kind,
             target,
             _tunnel: tunnel,
-            busy_millis: busy.as_millis(),
+            busy,
             plans_once: false,
             failures: Arc::default(),
         })
@@ -81,8 +81,8 @@ impl Manager {
     }
 
     /// How long SQLite waits for another process's lock.
-    pub(super) fn busy_millis(&self) -> u128 {
-        self.busy_millis
+    pub(super) fn busy(&self) -> Duration {
+        self.busy
     }
 
     /// SQLite's file; none on Postgres.
@@ -111,7 +111,7 @@ impl Manager {
                 // WAL: readers don't wait for the writer. FULL: a commit that returned is on
                 // disk. The log is copied into the file beside the writer, not within a commit.
                 connection
-                    .batch_execute(&format!("PRAGMA busy_timeout = {};", self.busy_millis))
+                    .batch_execute(&format!("PRAGMA busy_timeout = {};", self.busy.as_millis()))
                     .map_err(setup)?;
                 self.write_ahead(&mut connection).map_err(setup)?;
                 connection
@@ -143,6 +143,11 @@ impl Manager {
             }
         }
     }
+}
+
+/// Whether SQLite says that another connection has what this one needs.
+pub(super) fn is_locked(error: &diesel::result::Error) -> bool {
+    error.to_string().contains("locked")
 }
 
 /// A pooled connection, and whether it may be stale.
@@ -181,10 +186,7 @@ impl Manager {
         let begun = Instant::now();
         loop {
             match connection.batch_execute("PRAGMA journal_mode = WAL;") {
-                Err(error)
-                    if error.to_string().contains("locked")
-                        && begun.elapsed().as_millis() < self.busy_millis =>
-                {
+                Err(error) if is_locked(&error) && begun.elapsed() < self.busy => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 other => return other,

@@ -2,21 +2,27 @@
 //! answers them all. N waiting changes cost one fsync; a lone one commits at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use diesel::Connection as _;
-use diesel::connection::{AnsiTransactionManager, TransactionManager, TransactionManagerStatus};
+use diesel::connection::{
+    AnsiTransactionManager, SimpleConnection, TransactionManager, TransactionManagerStatus,
+};
 use diesel::sqlite::SqliteConnection;
 
 use super::checkpoint::Checkpoints;
 use super::clients;
-use super::connection::{Connection, Manager};
+use super::connection::{Connection, Manager, is_locked};
 use super::error::{Result, StorageError};
 use super::job::Job;
 use super::rotation::rotate;
 
 /// How many changes share one commit at most.
 pub(super) const LARGEST_BATCH: usize = 64;
+
+/// How long SQLite waits by itself for another process's lock, in milliseconds.
+const ASK_MILLIS: u32 = 5;
 
 type Transactions = AnsiTransactionManager;
 
@@ -27,7 +33,7 @@ pub(super) fn run(
     jobs: &Receiver<Job>,
     mut checkpoints: Checkpoints,
 ) {
-    let mut connection = Some(first);
+    let mut connection = impatient(first).ok();
     while let Ok(job) = jobs.recv() {
         let mut batch = vec![job];
         batch.extend(jobs.try_iter().take(LARGEST_BATCH - 1));
@@ -39,12 +45,12 @@ pub(super) fn run(
 
         let open = match connection.take() {
             Some(open) => Ok(open),
-            None => manager.open(),
+            None => manager.open().and_then(impatient),
         };
         match open {
             Ok(mut open) => {
                 let small = batch.iter().all(|job| matches!(job, Job::Rotate(_)));
-                if write(&mut open, batch) {
+                if write(&mut open, batch, manager.busy()) {
                     if let Ok(sqlite) = sqlite(&mut open) {
                         checkpoints.committed(sqlite, small);
                     }
@@ -57,8 +63,8 @@ pub(super) fn run(
 }
 
 /// Writes one batch and answers it. False when the connection must not be used again.
-fn write(connection: &mut Connection, mut batch: Vec<Job>) -> bool {
-    if let Err(error) = begin(connection) {
+fn write(connection: &mut Connection, mut batch: Vec<Job>, busy: Duration) -> bool {
+    if let Err(error) = begin(connection, busy) {
         fail(batch, &error.to_string());
         return false;
     }
@@ -107,10 +113,23 @@ fn run_one(connection: &mut Connection, job: &mut Job, epoch: &mut Option<i64>) 
     }
 }
 
-fn begin(connection: &mut Connection) -> Result<()> {
+/// Begins, and asks again for `busy` while another process writes.
+fn begin(connection: &mut Connection, busy: Duration) -> Result<()> {
     let sqlite = sqlite(connection)?;
-    Transactions::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?;
-    Ok(())
+    let begun = Instant::now();
+    loop {
+        match Transactions::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE") {
+            Err(error) if is_locked(&error) && begun.elapsed() < busy => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Lets SQLite wait only briefly by itself. It asks less and less often the longer it waits, so
+/// that a process which writes in short turns, as a prune does, goes by time and again.
+fn impatient(mut connection: Connection) -> Result<Connection> {
+    sqlite(&mut connection)?.batch_execute(&format!("PRAGMA busy_timeout = {ASK_MILLIS};"))?;
+    Ok(connection)
 }
 
 /// Commits, and makes sure that nothing is left open: a commit that only ended a savepoint
