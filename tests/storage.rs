@@ -357,3 +357,27 @@ async fn a_writer_of_another_process_is_waited_for_and_then_an_answer() {
     hasty.write(|connection| add(connection, 2)).await.unwrap();
     assert_eq!(file.sql("SELECT a FROM t"), "2");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_database_is_one_file_whoever_closes_last() {
+    let file = sqlite();
+    drop(open(&file));
+    let log = format!("{}-wal", file.url.strip_prefix("sqlite://").unwrap());
+    for round in 0..200 {
+        let opened = Database::open(&options(&file)).unwrap();
+        let reads: Vec<_> = (0..6)
+            .map(|_| {
+                let opened = opened.clone();
+                tokio::spawn(async move {
+                    opened.read(|connection| number(connection, "SELECT count(*) FROM t")).await
+                })
+            })
+            .collect();
+        opened.write(move |connection| add(connection, round)).await.unwrap();
+        for read in reads {
+            read.await.unwrap().unwrap();
+        }
+        drop(opened);
+        assert!(!std::path::Path::new(&log).exists(), "round {round} left {log} behind");
+    }
+}

@@ -1,7 +1,7 @@
 //! One connection type for both databases, opened by the scheme of the URL.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -39,6 +39,8 @@ pub struct Manager {
     plans_once: bool,
     /// How many connections have failed: where one did, the others may have been cut as well.
     failures: Arc<AtomicU64>,
+    /// How many pooled connections are open.
+    pooled: Arc<AtomicUsize>,
 }
 
 impl Manager {
@@ -72,6 +74,7 @@ impl Manager {
             busy,
             plans_once: false,
             failures: Arc::default(),
+            pooled: Arc::default(),
         })
     }
 
@@ -93,6 +96,15 @@ impl Manager {
     /// The same, for connections that do nothing but rotate.
     pub(super) fn rotating(&self) -> Self {
         Self { plans_once: true, ..self.clone() }
+    }
+
+    /// Waits until a pool that nobody holds any more has closed its connections: its own threads
+    /// may be at that. Gives up after `longest`.
+    pub(super) fn wait_until_closed(&self, longest: Duration) {
+        let begun = Instant::now();
+        while self.pooled.load(Ordering::Acquire) > 0 && begun.elapsed() < longest {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Opens a connection and sets it up.
@@ -158,6 +170,24 @@ pub struct Pooled {
     failures: Arc<AtomicU64>,
     /// The failures that were known when this connection was last found open.
     known_failures: u64,
+    // After the connection: it counts until it is closed.
+    _counted: Counted,
+}
+
+/// One of the pooled connections that are open.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(pooled: &Arc<AtomicUsize>) -> Self {
+        pooled.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(pooled))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A connection that was used so lately is taken to be open still, unless another one failed.
@@ -200,11 +230,20 @@ impl ManageConnection for Manager {
     type Error = ConnectionFault;
 
     fn connect(&self) -> std::result::Result<Pooled, ConnectionFault> {
+        // From before it opens, so that nobody takes it to be closed already.
+        let counted = Counted::new(&self.pooled);
         let connection = self.establish().map_err(|error| ConnectionFault(error.to_string()))?;
         let failures = Arc::clone(&self.failures);
         let known_failures = failures.load(Ordering::Relaxed);
         let used_at = Instant::now();
-        Ok(Pooled { connection, suspect: false, used_at, failures, known_failures })
+        Ok(Pooled {
+            connection,
+            suspect: false,
+            used_at,
+            failures,
+            known_failures,
+            _counted: counted,
+        })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> std::result::Result<(), ConnectionFault> {

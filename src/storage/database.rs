@@ -3,6 +3,7 @@
 //! On SQLite reads run on a few read connections and every change goes to the one writer.
 //! On Postgres all of it runs on a pool. Queues are bounded: a full one is an answer.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -57,11 +58,10 @@ struct Shared {
     reads: Sender<Box<dyn Work>>,
     changes: Changes,
     _threads: Threads,
+    _tidy: Tidy,
 }
 
-/// The threads of one database. Dropping this waits until they have closed their connections:
-/// whoever closes SQLite's last one copies its log into the file and removes it, so that a
-/// stopped server leaves one file.
+/// The threads of one database. Dropping this waits until they have closed their connections.
 #[derive(Default)]
 pub(super) struct Threads(Vec<JoinHandle<()>>);
 
@@ -87,6 +87,23 @@ impl Drop for Threads {
     }
 }
 
+/// Makes a stopped server leave one file. Whoever closes SQLite's last connection copies its log
+/// into the file and removes it; of two that close at the same moment, neither is the last. So
+/// this opens and closes one more, after all others.
+struct Tidy(Manager);
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        if self.0.kind() == Kind::Sqlite {
+            self.0.wait_until_closed(Duration::from_secs(1));
+            if self.0.path().is_some_and(Path::exists) {
+                // Where it can't be opened, there is nothing to tidy.
+                let _ = self.0.open();
+            }
+        }
+    }
+}
+
 /// Where changes wait. SQLite has one writer, so all of them wait in one line.
 enum Changes {
     Sqlite(Sender<Job>),
@@ -107,6 +124,7 @@ impl Database {
     /// When the URL is none, or the database can't be reached.
     pub fn open(options: &Options) -> Result<Self> {
         let manager = Manager::new(&options.url, options.busy)?;
+        let tidy = Tidy(manager.clone());
         if let Some(folder) = manager.path().and_then(|path| path.parent())
             && !folder.as_os_str().is_empty()
         {
@@ -179,6 +197,7 @@ impl Database {
                 reads,
                 changes,
                 _threads: threads,
+                _tidy: tidy,
             }),
         })
     }
