@@ -116,6 +116,7 @@ impl Seed {
             nonce: [0; 16],
             user_id: person.account.id,
             client_id: client.id,
+            claims: None,
             scope: client.metadata.scope,
             audience: client.metadata.audience,
             browser_session: None,

@@ -256,24 +256,16 @@ fn check(metadata: &ClientMetadata, access_token_life: Duration) -> Result<(), F
 impl Add {
     fn metadata(self) -> Result<(Option<ClientId>, ClientMetadata), Failure> {
         agree(Some(self.kind), self.choices.auth_method)?;
+        let auth_method = match self.kind {
+            Type::Public => AuthMethod::None,
+            Type::Confidential => AuthMethod::ClientSecretBasic,
+        };
+        let scope = DEFAULT_SCOPE.parse().map_err(Failure::Failed)?;
         let mut metadata = ClientMetadata {
-            name: self.name.trim().to_owned(),
-            auth_method: match self.kind {
-                Type::Public => AuthMethod::None,
-                Type::Confidential => AuthMethod::ClientSecretBasic,
-            },
-            redirect_uris: Vec::new(),
-            post_logout_redirect_uris: Vec::new(),
-            grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-            scope: DEFAULT_SCOPE.parse().map_err(Failure::Failed)?,
-            access_token_format: AccessTokenFormat::Jwt,
-            rotation: Rotation::Resumable,
-            retry_window: None,
-            refresh_policy: RefreshPolicy::OfflineAccess,
-            audience: Vec::new(),
             may_introspect: self.introspect,
             require_pkce: !self.no_pkce,
             skip_consent: self.skip_consent,
+            ..ClientMetadata::new(&self.name, auth_method, scope)
         };
         self.choices.apply(&mut metadata);
         Ok((self.id, metadata))

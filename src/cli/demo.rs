@@ -13,11 +13,9 @@ use super::failure::Failure;
 use crate::clock::Clock;
 use crate::crypto::passwords;
 use crate::demo::{self, AppConfig};
-use crate::domain::access_token::AccessTokenFormat;
-use crate::domain::client::{AuthMethod, ClientId, ClientMetadata, GrantType, RefreshPolicy};
+use crate::domain::client::{AuthMethod, ClientId, ClientMetadata};
 use crate::domain::scope::{Risk, ScopeDescription};
 use crate::domain::secret::PlainSecret;
-use crate::domain::token_family::Rotation;
 use crate::protocol::accounts::{self, NewAccount};
 use crate::protocol::act::Act;
 use crate::protocol::{clients, scopes};
@@ -225,21 +223,10 @@ fn client(
     redirect_uri: &str,
     scope: &str,
 ) -> Result<ClientMetadata, Failure> {
+    let scope = scope.parse().map_err(Failure::Failed)?;
     Ok(ClientMetadata {
-        name: name.to_owned(),
-        auth_method,
         redirect_uris: vec![redirect_uri.to_owned()],
-        post_logout_redirect_uris: Vec::new(),
-        grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        scope: scope.parse().map_err(Failure::Failed)?,
-        access_token_format: AccessTokenFormat::Jwt,
-        rotation: Rotation::Resumable,
-        retry_window: None,
-        refresh_policy: RefreshPolicy::OfflineAccess,
-        audience: Vec::new(),
-        may_introspect: false,
-        require_pkce: true,
-        skip_consent: false,
+        ..ClientMetadata::new(name, auth_method, scope)
     })
 }
 

@@ -462,6 +462,7 @@ mod tests {
             nonce: [0; 16],
             user_id: UserId::from_bytes([1; 16]),
             client_id: ClientId::parse("meadow").unwrap(),
+            claims: None,
             scope: "openid".parse().unwrap(),
             audience: vec!["api".into()],
             browser_session: None,

@@ -6,6 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256,
+    RSA_PSS_SHA256, RsaEncoding,
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -14,38 +15,14 @@ use jsonwebtoken::{Algorithm as JwtAlgorithm, DecodingKey, EncodingKey, Header, 
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// How access tokens are signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-    /// RSA with SHA-256, 2048 bits.
-    Rs256,
-}
+pub use crate::domain::algorithm::Algorithm;
 
-impl Algorithm {
-    /// All of them, with their registered names.
-    pub const ALL: [(Self, &'static str); 3] =
-        [(Self::Es256, "ES256"), (Self::EdDsa, "EdDSA"), (Self::Rs256, "RS256")];
-
-    /// Its registered name.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(own, _)| *own == self).map_or("", |(_, name)| name)
-    }
-
-    /// The algorithm with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, own)| *own == name).map(|(algorithm, _)| *algorithm)
-    }
-
-    fn jwt(self) -> JwtAlgorithm {
-        match self {
-            Self::Es256 => JwtAlgorithm::ES256,
-            Self::EdDsa => JwtAlgorithm::EdDSA,
-            Self::Rs256 => JwtAlgorithm::RS256,
-        }
+fn jwt(algorithm: Algorithm) -> JwtAlgorithm {
+    match algorithm {
+        Algorithm::Es256 => JwtAlgorithm::ES256,
+        Algorithm::EdDsa => JwtAlgorithm::EdDSA,
+        Algorithm::Rs256 => JwtAlgorithm::RS256,
+        Algorithm::Ps256 => JwtAlgorithm::PS256,
     }
 }
 
@@ -74,7 +51,7 @@ pub struct SigningKey {
 enum Pair {
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
-    Rsa(RsaKeyPair),
+    Rsa(RsaKeyPair, &'static dyn RsaEncoding),
 }
 
 impl Pair {
@@ -84,7 +61,8 @@ impl Pair {
                 Self::Ecdsa(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private)?)
             }
             Algorithm::EdDsa => Self::Ed25519(Ed25519KeyPair::from_pkcs8(private)?),
-            Algorithm::Rs256 => Self::Rsa(RsaKeyPair::from_pkcs8(private)?),
+            Algorithm::Rs256 => Self::Rsa(RsaKeyPair::from_pkcs8(private)?, &RSA_PKCS1_SHA256),
+            Algorithm::Ps256 => Self::Rsa(RsaKeyPair::from_pkcs8(private)?, &RSA_PSS_SHA256),
         })
     }
 
@@ -93,9 +71,9 @@ impl Pair {
         match self {
             Self::Ecdsa(pair) => Ok(pair.sign(&random, message)?.as_ref().to_vec()),
             Self::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Self::Rsa(pair) => {
+            Self::Rsa(pair, encoding) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)?;
+                pair.sign(*encoding, &random, message, &mut signature)?;
                 Ok(signature)
             }
         }
@@ -121,7 +99,7 @@ pub fn generate(algorithm: Algorithm) -> Result<PrivateKey, SigningError> {
                 .map(|document| document.as_ref().to_vec())
                 .map_err(|_| failed("the library couldn't make one"))?
         }
-        Algorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048)
+        Algorithm::Rs256 | Algorithm::Ps256 => RsaKeyPair::generate(KeySize::Rsa2048)
             .and_then(|pair| pair.as_der())
             .map(|document| document.as_ref().to_vec())
             .map_err(|_| failed("the library couldn't make one"))?,
@@ -139,7 +117,7 @@ impl SigningKey {
         let encoding = match algorithm {
             Algorithm::Es256 => EncodingKey::from_ec_der(private),
             Algorithm::EdDsa => EncodingKey::from_ed_der(private),
-            Algorithm::Rs256 => {
+            Algorithm::Rs256 | Algorithm::Ps256 => {
                 // jsonwebtoken reads PKCS #8 of RSA as PEM alone.
                 let pem = Zeroizing::new(format!(
                     "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
@@ -148,8 +126,8 @@ impl SigningKey {
                 EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|e| failed(e.to_string()))?
             }
         };
-        let mut jwk = Jwk::from_encoding_key(&encoding, algorithm.jwt())
-            .map_err(|e| failed(e.to_string()))?;
+        let mut jwk =
+            Jwk::from_encoding_key(&encoding, jwt(algorithm)).map_err(|e| failed(e.to_string()))?;
         let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|e| failed(e.to_string()))?;
         jwk.common.key_id = Some(kid.clone());
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
@@ -165,7 +143,7 @@ impl SigningKey {
     /// When the claims can't be written as JSON.
     pub fn sign(&self, kind: &str, claims: &impl Serialize) -> Result<String, SigningError> {
         let failed = |cause: String| SigningError { algorithm: self.algorithm, cause };
-        let mut header = Header::new(self.algorithm.jwt());
+        let mut header = Header::new(jwt(self.algorithm));
         header.typ = Some(kind.to_owned());
         header.kid = Some(self.kid.clone());
         let header = serde_json::to_vec(&header).map_err(|e| failed(e.to_string()))?;
@@ -186,7 +164,7 @@ impl SigningKey {
     /// The claims of a token that this key signed with this `typ`; `None` otherwise. Times
     /// aren't checked here, since they are the caller's clock's to judge.
     pub fn verify(&self, kind: &str, token: &str) -> Option<serde_json::Value> {
-        let mut validation = Validation::new(self.algorithm.jwt());
+        let mut validation = Validation::new(jwt(self.algorithm));
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();

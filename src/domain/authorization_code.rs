@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::claims_request::ClaimsRequest;
 use super::client::ClientId;
 use super::id::{BrowserSessionId, FamilyId, UserId};
 use super::scope::Scope;
@@ -37,6 +38,10 @@ pub struct AuthorizationCode {
     pub auth_time: Timestamp,
     /// The OpenID Connect nonce, for the ID token.
     pub nonce: Option<String>,
+    /// What was asked for beyond the scope.
+    pub claims: Option<ClaimsRequest>,
+    /// The resource servers that were named (RFC 8707); none: the client's own.
+    pub resources: Vec<String>,
     /// When it ends.
     pub expires_at: Timestamp,
     /// Whether it was used.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::access_token::AccessTokenFormat;
+use super::client_details::ClientDetails;
 use super::redirect_uri;
 use super::scope::Scope;
 use super::secret::HashedSecret;
@@ -166,9 +167,32 @@ pub struct ClientMetadata {
     pub require_pkce: bool,
     /// Whether people aren't asked: the operator's own app.
     pub skip_consent: bool,
+    /// What it says of itself beyond that.
+    pub details: ClientDetails,
 }
 
 impl ClientMetadata {
+    /// A client as most are: both grants, JWTs, resumable rotation, PKCE, and nothing beyond.
+    pub fn new(name: &str, auth_method: AuthMethod, scope: Scope) -> Self {
+        Self {
+            name: name.trim().to_owned(),
+            auth_method,
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            scope,
+            access_token_format: AccessTokenFormat::Jwt,
+            rotation: Rotation::Resumable,
+            retry_window: None,
+            refresh_policy: RefreshPolicy::OfflineAccess,
+            audience: Vec::new(),
+            may_introspect: false,
+            require_pkce: true,
+            skip_consent: false,
+            details: ClientDetails::default(),
+        }
+    }
+
     /// Whether it is a public client (RFC 6749 section 2.1).
     pub fn is_public(&self) -> bool {
         self.auth_method == AuthMethod::None

@@ -4,11 +4,14 @@
 pub mod access_token;
 pub mod account;
 pub mod alarm;
+pub mod algorithm;
 pub mod audit;
 pub mod authorization_code;
 pub mod browser_session;
 pub mod caller;
+pub mod claims_request;
 pub mod client;
+pub mod client_details;
 pub mod consent;
 pub mod history;
 pub mod id;

@@ -416,6 +416,8 @@ pub fn grant(
             challenge: checked.challenge.clone(),
             auth_time: owner.auth_time,
             nonce: checked.nonce.clone(),
+            claims: None,
+            resources: Vec::new(),
             expires_at: now.plus(life),
             state: CodeState::Unused,
         },

@@ -326,6 +326,7 @@ fn new_family(
         user_id: code.user_id,
         client_id: client.id.clone(),
         scope: code.scope.clone(),
+        claims: code.claims.clone(),
         audience: client.metadata.audience.clone(),
         browser_session: code.browser_session,
         auth_time: code.auth_time,

@@ -6,6 +6,7 @@ use super::connection::Connection;
 use super::error::{Result, StorageError};
 use super::schema::authorization_codes as a;
 use crate::domain::authorization_code::{AuthorizationCode, CodeState};
+use crate::domain::claims_request::ClaimsRequest;
 use crate::domain::client::ClientId;
 use crate::domain::id::{BrowserSessionId, FamilyId, UserId};
 use crate::domain::secret::HashedSecret;
@@ -27,6 +28,8 @@ struct Row {
     used_at: Option<i64>,
     family_id: Option<Vec<u8>>,
     verifier_hash: Option<Vec<u8>>,
+    claims: Option<String>,
+    resources: String,
 }
 
 impl TryFrom<Row> for AuthorizationCode {
@@ -56,6 +59,8 @@ impl TryFrom<Row> for AuthorizationCode {
             challenge: row.challenge,
             auth_time: Timestamp::from_millis(row.auth_time),
             nonce: row.nonce,
+            claims: super::families::claims(row.claims.as_deref())?,
+            resources: super::clients::list_from_json(&row.resources)?,
             expires_at: Timestamp::from_millis(row.expires_at),
             state,
         })
@@ -76,6 +81,8 @@ pub fn add(connection: &mut Connection, code: &AuthorizationCode) -> Result<()> 
             a::challenge.eq(&code.challenge),
             a::auth_time.eq(code.auth_time.as_millis()),
             a::nonce.eq(&code.nonce),
+            a::claims.eq(code.claims.as_ref().map(ClaimsRequest::to_json)),
+            a::resources.eq(super::clients::list_to_json(&code.resources)),
             a::expires_at.eq(code.expires_at.as_millis()),
         ))
         .execute(connection)?;

@@ -34,6 +34,7 @@ struct Row {
     require_pkce: bool,
     skip_consent: bool,
     created_at: i64,
+    details: String,
 }
 
 impl TryFrom<Row> for Client {
@@ -70,6 +71,8 @@ impl TryFrom<Row> for Client {
                 may_introspect: row.may_introspect,
                 require_pkce: row.require_pkce,
                 skip_consent: row.skip_consent,
+                details: serde_json::from_str(&row.details)
+                    .map_err(|error| corrupt(&format!("details: {error}")))?,
                 name: row.name,
             },
         })
@@ -93,6 +96,7 @@ struct Changes {
     may_introspect: bool,
     require_pkce: bool,
     skip_consent: bool,
+    details: String,
 }
 
 impl From<&ClientMetadata> for Changes {
@@ -114,6 +118,7 @@ impl From<&ClientMetadata> for Changes {
             may_introspect: metadata.may_introspect,
             require_pkce: metadata.require_pkce,
             skip_consent: metadata.skip_consent,
+            details: serde_json::to_string(&metadata.details).unwrap_or_else(|_| "{}".into()),
         }
     }
 }
@@ -166,6 +171,7 @@ pub fn add(connection: &mut Connection, client: &Client) -> Result<()> {
             c::may_introspect.eq(m.may_introspect),
             c::require_pkce.eq(m.require_pkce),
             c::skip_consent.eq(m.skip_consent),
+            c::details.eq(m.details),
             c::created_at.eq(client.created_at.as_millis()),
         ))
         .execute(connection)?;

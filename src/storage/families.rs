@@ -10,6 +10,7 @@ use super::either::either;
 use super::error::{Result, StorageError};
 use super::schema::{meta, token_families as t};
 use crate::domain::caller::{Caller, CallerId};
+use crate::domain::claims_request::ClaimsRequest;
 use crate::domain::client::ClientId;
 use crate::domain::history::{History, Kind};
 use crate::domain::id::{BrowserSessionId, FamilyId, UserId};
@@ -31,6 +32,8 @@ pub struct Family {
     pub client_id: ClientId,
     /// What was consented.
     pub scope: Scope,
+    /// What was asked for beyond the scope.
+    pub claims: Option<ClaimsRequest>,
     /// Whom its access tokens are for.
     pub audience: Vec<String>,
     /// The browser session that it came from.
@@ -81,6 +84,8 @@ pub struct NewFamily {
     pub client_id: ClientId,
     /// What was consented.
     pub scope: Scope,
+    /// What was asked for beyond the scope.
+    pub claims: Option<ClaimsRequest>,
     /// Whom its access tokens are for.
     pub audience: Vec<String>,
     /// The browser session that it comes from.
@@ -131,6 +136,7 @@ struct Row {
     end_cause: Option<String>,
     ended_by: Option<String>,
     end_reason: Option<String>,
+    claims: Option<String>,
 }
 
 /// Every column but the timeline, which is the only long one.
@@ -167,6 +173,7 @@ macro_rules! columns {
             t::end_cause,
             t::ended_by,
             t::end_reason,
+            t::claims,
         )
     };
 }
@@ -200,6 +207,7 @@ impl TryFrom<Row> for Family {
             user_id: UserId::from_slice(&row.user_id).ok_or_else(|| corrupt("user id"))?,
             client_id: ClientId::parse(&row.client_id).map_err(|error| corrupt(&error))?,
             scope: row.scope.parse().map_err(|error: String| corrupt(&error))?,
+            claims: claims(row.claims.as_deref())?,
             audience: super::clients::list_from_json(&row.audience)?,
             browser_session: row
                 .browser_session_id
@@ -233,6 +241,12 @@ impl TryFrom<Row> for Family {
             end_reason: row.end_reason,
         })
     }
+}
+
+/// Reads what was asked for beyond the scope.
+pub(super) fn claims(text: Option<&str>) -> Result<Option<ClaimsRequest>> {
+    let parsed = text.map(ClaimsRequest::parse).transpose();
+    parsed.map_err(|error| StorageError::Corrupt(format!("claims: {error}")))
 }
 
 /// The family with this id.
@@ -273,6 +287,7 @@ pub fn begin(connection: &mut Connection, new: &NewFamily, now: Timestamp) -> Re
                 t::user_id.eq(new.user_id.as_bytes().as_slice()),
                 t::client_id.eq(new.client_id.as_str()),
                 t::scope.eq(new.scope.to_string()),
+                t::claims.eq(new.claims.as_ref().map(ClaimsRequest::to_json)),
                 t::audience.eq(super::clients::list_to_json(&new.audience)),
                 t::browser_session_id
                     .eq(new.browser_session.map(|session| session.as_bytes().to_vec())),

@@ -65,6 +65,7 @@ diesel::table! {
         require_pkce -> Bool,
         skip_consent -> Bool,
         created_at -> BigInt,
+        details -> Text,
     }
 }
 
@@ -117,6 +118,8 @@ diesel::table! {
         used_at -> Nullable<BigInt>,
         family_id -> Nullable<Binary>,
         verifier_hash -> Nullable<Binary>,
+        claims -> Nullable<Text>,
+        resources -> Text,
     }
 }
 
@@ -157,6 +160,7 @@ diesel::table! {
         alarm_read_by -> Nullable<Binary>,
         alarm_answer -> Nullable<Text>,
         alarm_answered_at -> Nullable<BigInt>,
+        claims -> Nullable<Text>,
     }
 }
 

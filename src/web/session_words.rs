@@ -121,6 +121,7 @@ pub(super) mod tests {
             nonce: [0; 16],
             user_id: UserId::from_bytes([2; 16]),
             client_id: ClientId::parse("meadow-notes").unwrap(),
+            claims: None,
             scope: Scope::empty(),
             audience: Vec::new(),
             browser_session: None,

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use perennial::crypto::passwords::{Cost, Passwords};
 use perennial::crypto::random;
 use perennial::domain::access_token::AccessTokenFormat;
-use perennial::domain::client::{AuthMethod, ClientId, ClientMetadata, GrantType, RefreshPolicy};
+use perennial::domain::client::{AuthMethod, ClientId, ClientMetadata};
 use perennial::domain::secret::PlainSecret;
 use perennial::domain::token_family::Rotation;
 use perennial::protocol::accounts::{self, NewAccount};
@@ -104,20 +104,8 @@ fn usual_clients() -> Vec<(&'static str, ClientMetadata)> {
 /// A public client, to be registered by [`World::register`] as it is or changed.
 pub fn public_client(name: &str) -> ClientMetadata {
     ClientMetadata {
-        name: name.to_owned(),
-        auth_method: AuthMethod::None,
         redirect_uris: vec!["https://app.example/callback".to_owned()],
-        post_logout_redirect_uris: Vec::new(),
-        grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        scope: SCOPE.parse().unwrap(),
-        access_token_format: AccessTokenFormat::Jwt,
-        rotation: Rotation::Resumable,
-        retry_window: None,
-        refresh_policy: RefreshPolicy::OfflineAccess,
-        audience: Vec::new(),
-        may_introspect: false,
-        require_pkce: true,
-        skip_consent: false,
+        ..ClientMetadata::new(name, AuthMethod::None, SCOPE.parse().unwrap())
     }
 }
 

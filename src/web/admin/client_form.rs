@@ -115,6 +115,7 @@ impl Typed {
             may_introspect: fields.ticked("introspect"),
             require_pkce: public || fields.ticked("require_pkce"),
             skip_consent: fields.ticked("skip_consent"),
+            details: before.map(|before| before.details.clone()).unwrap_or_default(),
         };
         for (member, fault) in metadata.faults(usual.access_token) {
             faults.add(field_of(member), fault);
