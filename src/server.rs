@@ -24,6 +24,7 @@ use crate::storage::prune::{self, Retention};
 use crate::storage::{Database, Options, StorageError};
 use crate::telemetry;
 use crate::web::browser::{self, Store};
+use crate::web::client_keys::RemoteKeys;
 use crate::web::cookies::CookieNames;
 use crate::web::setup as setup_page;
 use crate::web::state::AppState;
@@ -147,6 +148,7 @@ impl Server {
         let state = AppState {
             db,
             clients: KnownClients::default(),
+            client_keys: RemoteKeys::default(),
             keyring,
             clock,
             passwords,

@@ -16,6 +16,7 @@ mod authorize;
 mod bad_input;
 mod browser;
 mod browser_sessions;
+mod client_assertions;
 mod clients;
 mod code_grant;
 mod commands;

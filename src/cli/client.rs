@@ -6,6 +6,7 @@ use clap::ArgGroup;
 use serde::Serialize;
 
 use super::answer::{Answer, facts, table, yes_no};
+use super::client_keys::ClientKeys;
 use super::context::Context;
 use super::failure::Failure;
 use super::one_of;
@@ -163,6 +164,8 @@ struct Choices {
     /// Whom its access tokens are for; may be repeated; "" for the issuer
     #[arg(long)]
     audience: Vec<String>,
+    #[command(flatten)]
+    keys: ClientKeys,
 }
 
 /// A client's own retry window, or the server's.
@@ -180,7 +183,7 @@ fn retry_window(text: &str) -> Result<RetryWindow, String> {
 
 impl Choices {
     /// Puts what was given in place of what stands there.
-    fn apply(self, metadata: &mut ClientMetadata) {
+    fn apply(self, metadata: &mut ClientMetadata) -> Result<(), Failure> {
         fn replace(list: &mut Vec<String>, given: Vec<String>) {
             if !given.is_empty() {
                 *list = given.into_iter().filter(|item| !item.is_empty()).collect();
@@ -208,6 +211,7 @@ impl Choices {
         set(&mut metadata.rotation, self.rotation);
         set(&mut metadata.retry_window, self.retry_window.map(|RetryWindow(window)| window));
         set(&mut metadata.refresh_policy, self.refresh_tokens);
+        self.keys.apply(&mut metadata.details)
     }
 }
 
@@ -223,8 +227,8 @@ fn agree(kind: Option<Type>, method: Option<AuthMethod>) -> Result<(), Failure> 
             )))
         }
         (Some(Type::Confidential), Some(AuthMethod::None)) => Err(Failure::Usage(
-            "--auth-method: A confidential client authenticates; choose client_secret_basic or \
-             client_secret_post."
+            "--auth-method: A confidential client authenticates; choose client_secret_basic, \
+             client_secret_post, client_secret_jwt or private_key_jwt."
                 .to_owned(),
         )),
         _ => Ok(()),
@@ -243,7 +247,7 @@ fn flag(member: &str) -> &str {
         "rotation" => "--rotation",
         "retry_window" => "--retry-window",
         "audience" => "--audience",
-        other => other,
+        other => super::client_keys::flag(other),
     }
 }
 
@@ -267,7 +271,7 @@ impl Add {
             skip_consent: self.skip_consent,
             ..ClientMetadata::new(&self.name, auth_method, scope)
         };
-        self.choices.apply(&mut metadata);
+        self.choices.apply(&mut metadata)?;
         Ok((self.id, metadata))
     }
 }
@@ -286,7 +290,7 @@ impl Update {
             }
             _ => {}
         }
-        self.choices.apply(metadata);
+        self.choices.apply(metadata)?;
         let choose = |value: &mut bool, yes: bool, no: bool| *value = yes || (*value && !no);
         choose(&mut metadata.require_pkce, self.pkce, self.no_pkce);
         choose(&mut metadata.may_introspect, self.introspect, self.no_introspect);
@@ -413,16 +417,19 @@ impl Clients {
 }
 
 async fn add_client(context: Context, add: Add) -> Result<Answer, Failure> {
-    let Context { settings, database, act } = context;
     let (id, metadata) = add.metadata()?;
-    check(&metadata, settings.tokens.access_token)?;
+    check(&metadata, context.settings.tokens.access_token)?;
+    let sealer = context.sealer(metadata.auth_method).await?;
+    let Context { database, act, .. } = context;
     let id = match id {
         Some(id) => id,
         None => ClientId::parse(&clients::made_up_id()).map_err(Failure::Failed)?,
     };
     let wanted = id.clone();
     let (client, secret) = database
-        .write(move |connection| clients::register(connection, wanted, metadata, &act))
+        .write(move |connection| {
+            clients::register(connection, sealer.as_ref(), wanted, metadata, &act)
+        })
         .await
         .map_err(|error| match error {
             StorageError::Duplicate => Failure::Failed(format!("there is a client {id} already")),
@@ -450,13 +457,16 @@ async fn list(context: Context) -> Result<Answer, Failure> {
 
 async fn update_client(context: Context, update: Update) -> Result<Answer, Failure> {
     let before = update.which.find(&context).await?;
-    let Context { settings, database, act } = context;
     let (id, mut metadata) = (before.id, before.metadata);
     update.change(&mut metadata)?;
-    check(&metadata, settings.tokens.access_token)?;
+    check(&metadata, context.settings.tokens.access_token)?;
+    let sealer = context.sealer(metadata.auth_method).await?;
+    let Context { database, act, .. } = context;
     let wanted = id.clone();
     let (client, secret) = database
-        .write(move |connection| clients::update(connection, &wanted, &metadata, &act))
+        .write(move |connection| {
+            clients::update(connection, sealer.as_ref(), &wanted, &metadata, &act)
+        })
         .await?
         .ok_or_else(|| unknown(&id))?;
     ClientView::new(&client, secret.as_ref()).answer("Changed")
@@ -464,13 +474,18 @@ async fn update_client(context: Context, update: Update) -> Result<Answer, Failu
 
 async fn rotate_secret(context: Context, which: Which) -> Result<Answer, Failure> {
     let client = which.find(&context).await?;
+    let sealer = context.sealer(client.metadata.auth_method).await?;
     let (id, act) = (client.id.clone(), context.act);
     let secret = context
         .database
-        .write(move |connection| clients::rotate_secret(connection, &id, &act))
+        .write(move |connection| clients::rotate_secret(connection, sealer.as_ref(), &id, &act))
         .await?
         .ok_or_else(|| {
-            Failure::Failed(format!("{} is a public client: it has no secret", client.id))
+            Failure::Failed(format!(
+                "{} has no secret: it authenticates by {}",
+                client.id,
+                client.metadata.auth_method.name()
+            ))
         })?;
     let view =
         SecretView { client_id: client.id.to_string(), client_secret: secret.reveal().to_owned() };

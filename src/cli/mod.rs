@@ -3,6 +3,7 @@
 
 mod answer;
 mod client;
+mod client_keys;
 mod context;
 mod demo;
 mod failure;

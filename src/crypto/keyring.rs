@@ -20,6 +20,7 @@ pub struct Keyring {
 /// What is derived from the root secret, and stays.
 struct Fixed {
     forms: Sealer,
+    client_secrets: Sealer,
     callers: CallerHasher,
     cookies: [u8; 64],
 }
@@ -32,6 +33,11 @@ pub struct StoredKeys {
     pub signing: Vec<SigningKey>,
 }
 
+/// The key that seals the secrets that clients sign with, for who has no keyring.
+pub fn client_secrets(root: &RootSecret) -> Sealer {
+    root.sealer("client secrets")
+}
+
 impl Keyring {
     /// The keys of this root secret and this database.
     pub fn new(root: &RootSecret, stored: StoredKeys) -> Self {
@@ -39,6 +45,7 @@ impl Keyring {
         Self {
             fixed: Arc::new(Fixed {
                 forms: root.sealer("forms"),
+                client_secrets: client_secrets(root),
                 callers: CallerHasher::new(&*root.derive::<32>("callers")),
                 cookies: *cookies,
             }),
@@ -49,6 +56,11 @@ impl Keyring {
     /// The key that seals the sign-in's parameters and the CSRF cookie.
     pub fn forms(&self) -> &Sealer {
         &self.fixed.forms
+    }
+
+    /// The key that seals the secrets that clients sign with.
+    pub fn client_secrets(&self) -> &Sealer {
+        &self.fixed.client_secrets
     }
 
     /// The key that hashes callers and throttle keys.

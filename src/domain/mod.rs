@@ -12,6 +12,7 @@ pub mod caller;
 pub mod claims_request;
 pub mod client;
 pub mod client_details;
+pub mod client_keys;
 pub mod consent;
 pub mod history;
 pub mod id;

@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod act;
 pub mod alarms;
 pub mod authorize;
+pub mod client_assertion;
 pub mod client_auth;
 pub mod clients;
 pub mod code_grant;

@@ -3,6 +3,7 @@
 
 pub mod alarms;
 mod any_connection;
+pub mod assertion_jtis;
 pub mod audit;
 pub mod authorization_codes;
 pub mod browser_sessions;

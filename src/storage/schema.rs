@@ -66,6 +66,7 @@ diesel::table! {
         skip_consent -> Bool,
         created_at -> BigInt,
         details -> Text,
+        secret_sealed -> Nullable<Binary>,
     }
 }
 
@@ -182,6 +183,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    assertion_jtis (hash) {
+        hash -> Binary,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    pushed_requests (hash) {
+        hash -> Binary,
+        client_id -> Text,
+        parameters -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     sign_in_failures (key) {
         key -> Binary,
         failures -> BigInt,
@@ -220,6 +237,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     token_families,
     endings,
     revoked_access_tokens,
+    assertion_jtis,
+    pushed_requests,
     sign_in_failures,
     audit_events
 );

@@ -7,6 +7,7 @@ pub mod assets;
 pub mod audit_words;
 pub mod browser;
 pub mod client_address;
+pub mod client_keys;
 pub mod consent;
 pub mod cookies;
 pub mod cursor;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::client_keys::RemoteKeys;
 use super::cookies::CookieNames;
 use crate::clock::Clock;
 use crate::crypto::keyring::Keyring;
@@ -21,6 +22,8 @@ pub struct AppState {
     pub db: Database,
     /// The clients that refreshes came from.
     pub clients: KnownClients,
+    /// The keys of clients that keep them at an address.
+    pub client_keys: RemoteKeys,
     /// The keys.
     pub keyring: Keyring,
     /// The time.

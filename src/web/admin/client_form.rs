@@ -207,6 +207,7 @@ fn field_of(member: &str) -> &str {
         "may_introspect" => "introspect",
         "rotation" => "rotation-resumable",
         "post_logout_redirect_uris" => "redirect_uris",
+        "jwks" | "token_endpoint_auth_signing_alg" => "auth_method",
         other => other,
     }
 }
@@ -275,6 +276,7 @@ mod tests {
             created_at: crate::domain::time::Timestamp::from_millis(0),
             metadata: metadata.clone(),
             secret: None,
+            sealed_secret: None,
         };
         let fields = Fields::parse(GOOD.replace("public", "confidential").as_bytes()).unwrap();
         let (again, _) = Typed::new(fields, Some(client.clone())).metadata(USUAL);

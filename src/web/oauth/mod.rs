@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod authorize;
+pub mod client;
 pub mod errors;
 pub mod introspect;
 pub mod metadata;
