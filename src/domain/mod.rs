@@ -17,6 +17,7 @@ pub mod consent;
 pub mod history;
 pub mod id;
 pub mod password_policy;
+pub mod prompt;
 pub mod recovery;
 pub mod redirect_uri;
 pub mod refresh_token;

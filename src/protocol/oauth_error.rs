@@ -21,6 +21,17 @@ pub enum Code {
     AccessDenied,
     /// There is no such response type here.
     UnsupportedResponseType,
+    /// Somebody must sign in, and nothing may be asked (OpenID Connect Core section 3.1.2.6).
+    LoginRequired,
+    /// The person must say with which account, and nothing may be asked.
+    AccountSelectionRequired,
+    /// The person must consent, and nothing may be asked.
+    ConsentRequired,
+    /// Clients can't describe themselves in a request here.
+    RegistrationNotSupported,
+    /// No sign-in here is of the kind that the request insists on (OpenID Connect Core Error
+    /// Code unmet_authentication_requirements).
+    UnmetAuthenticationRequirements,
     /// Try again later.
     TemporarilyUnavailable,
     /// Our mistake.
@@ -39,6 +50,11 @@ impl Code {
             Self::InvalidScope => "invalid_scope",
             Self::AccessDenied => "access_denied",
             Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::LoginRequired => "login_required",
+            Self::AccountSelectionRequired => "account_selection_required",
+            Self::ConsentRequired => "consent_required",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }
@@ -133,7 +149,7 @@ impl From<crate::storage::StorageError> for OAuthError {
 }
 
 /// What RFC 6749 section 5.2 allows in a description.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '"' | '\\' => '\'',
