@@ -21,6 +21,23 @@ pub enum Code {
     AccessDenied,
     /// There is no such response type here.
     UnsupportedResponseType,
+    /// Somebody must sign in, and nothing may be asked (OpenID Connect Core section 3.1.2.6).
+    LoginRequired,
+    /// The person must say with which account, and nothing may be asked.
+    AccountSelectionRequired,
+    /// The person must consent, and nothing may be asked.
+    ConsentRequired,
+    /// Clients can't describe themselves in a request here.
+    RegistrationNotSupported,
+    /// No sign-in here is of the kind that the request insists on (OpenID Connect Core Error
+    /// Code unmet_authentication_requirements).
+    UnmetAuthenticationRequirements,
+    /// A request object that isn't the client's, or isn't good (RFC 9101 section 7).
+    InvalidRequestObject,
+    /// A request object of a kind that isn't taken (OpenID Connect Core section 3.1.2.6).
+    RequestNotSupported,
+    /// A request that would have to be fetched.
+    RequestUriNotSupported,
     /// Try again later.
     TemporarilyUnavailable,
     /// Our mistake.
@@ -39,6 +56,14 @@ impl Code {
             Self::InvalidScope => "invalid_scope",
             Self::AccessDenied => "access_denied",
             Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::LoginRequired => "login_required",
+            Self::AccountSelectionRequired => "account_selection_required",
+            Self::ConsentRequired => "consent_required",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }
@@ -133,7 +158,7 @@ impl From<crate::storage::StorageError> for OAuthError {
 }
 
 /// What RFC 6749 section 5.2 allows in a description.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '"' | '\\' => '\'',

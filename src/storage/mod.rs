@@ -23,6 +23,7 @@ pub mod meta;
 mod migrations;
 mod postgres_tls;
 pub mod prune;
+pub mod pushed_requests;
 pub mod recovery;
 pub mod revoked_tokens;
 pub mod rotation;

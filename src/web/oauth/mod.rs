@@ -7,6 +7,8 @@ pub mod client;
 pub mod errors;
 pub mod introspect;
 pub mod metadata;
+pub mod obtain;
+pub mod par;
 pub mod request;
 pub mod revoke;
 pub mod token;
@@ -22,6 +24,12 @@ pub fn routes(config: &mut ServiceConfig) {
             web::resource("/oauth/token")
                 .wrap(cors(&["POST"]))
                 .route(web::post().to(token::token))
+                .default_service(web::to(answer::only_post)),
+        )
+        .service(
+            web::resource(par::PATH)
+                .wrap(cors(&["POST"]))
+                .route(web::post().to(par::push))
                 .default_service(web::to(answer::only_post)),
         )
         .service(
