@@ -19,6 +19,7 @@ pub mod password_policy;
 pub mod recovery;
 pub mod redirect_uri;
 pub mod refresh_token;
+pub mod resource;
 pub mod scope;
 pub mod secret;
 pub mod throttle;

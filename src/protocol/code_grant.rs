@@ -16,7 +16,7 @@ use super::access::{self, Issuing};
 use super::act::Act;
 use super::oauth_error::{Code, OAuthError};
 use super::oxide::{KnownClient, OneCode, OneFamily};
-use super::refresh::{Lifetimes, TokenAnswer};
+use super::refresh::{Lifetimes, TokenAnswer, not_granted};
 use super::sessions;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::random;
@@ -24,6 +24,7 @@ use crate::domain::authorization_code::{self, AuthorizationCode, CodeState, Repl
 use crate::domain::caller::Caller;
 use crate::domain::client::{Client, GrantType, RefreshPolicy};
 use crate::domain::id::FamilyId;
+use crate::domain::resource::Resources;
 use crate::domain::scope::OFFLINE_ACCESS;
 use crate::domain::secret::{HashedSecret, PlainSecret};
 use crate::domain::token_family::{EndCause, Lifetime};
@@ -39,6 +40,8 @@ pub struct Exchange {
     pub redirect_uri: Option<String>,
     /// The PKCE verifier.
     pub verifier: Option<PlainSecret>,
+    /// Fewer resource servers for the access token.
+    pub resources: Option<Resources>,
 }
 
 /// Everything that an exchange needs beside the database.
@@ -77,6 +80,10 @@ pub fn exchange(
     if let CodeState::Used { at, family, verifier: first } = &code.state {
         let same = first.is_some() && *first == verifier;
         return replayed(connection, *at, *family, same, act).map(Err);
+    }
+    let granted = granted_audience(client, &code);
+    if exchange.resources.as_ref().is_some_and(|asked| !asked.are_within(granted)) {
+        return Ok(Err(not_granted()));
     }
     if act.now >= code.expires_at {
         return Ok(Err(OAuthError::invalid_grant("the authorization code has expired")));
@@ -210,7 +217,8 @@ fn issue(
         Some(family.client_id.to_string()),
         None,
     )?;
-    let token = access::claims(server.keyring, server.issuing, &family, &family.scope);
+    let audience = exchange.resources.as_ref().map(Resources::asked);
+    let token = access::claims(server.keyring, server.issuing, &family, &family.scope, audience);
     TokenAnswer::new(server.keyring, server.issuing, client, &family, &token, act.now).map(Ok)
 }
 
@@ -300,6 +308,12 @@ fn pkce(
     Ok(Extensions::new())
 }
 
+/// Whom the access tokens are for: the resources of the authorization request (RFC 8707), or else
+/// the client's own.
+fn granted_audience<'a>(client: &'a Client, code: &'a AuthorizationCode) -> &'a [String] {
+    if code.resources.is_empty() { &client.metadata.audience } else { &code.resources }
+}
+
 fn new_family(
     server: &Server<'_>,
     client: &Client,
@@ -327,7 +341,7 @@ fn new_family(
         client_id: client.id.clone(),
         scope: code.scope.clone(),
         claims: code.claims.clone(),
-        audience: client.metadata.audience.clone(),
+        audience: granted_audience(client, code).to_vec(),
         browser_session: code.browser_session,
         auth_time: code.auth_time,
         refreshable,
