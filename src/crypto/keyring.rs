@@ -6,9 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::root_secret::{RootSecret, Sealer};
-use super::signing::{Algorithm, SigningKey};
+use super::signing::{self, Algorithm, SigningKey};
 use super::tokens::{CallerHasher, TokenKeys};
 use crate::domain::access_token::AccessToken;
+use crate::domain::client::ClientId;
+use crate::domain::id::{BrowserSessionId, UserId};
 
 /// The keys of one node. Clones share them; [`Keyring::replace`] reaches them all.
 #[derive(Clone)]
@@ -21,6 +23,7 @@ pub struct Keyring {
 struct Fixed {
     forms: Sealer,
     callers: CallerHasher,
+    names: CallerHasher,
     cookies: [u8; 64],
 }
 
@@ -40,6 +43,7 @@ impl Keyring {
             fixed: Arc::new(Fixed {
                 forms: root.sealer("forms"),
                 callers: CallerHasher::new(&*root.derive::<32>("callers")),
+                names: CallerHasher::new(&*root.derive::<32>("names for clients")),
                 cookies: *cookies,
             }),
             stored: Arc::new(RwLock::new(Arc::new(stored))),
@@ -72,6 +76,30 @@ impl Keyring {
         URL_SAFE_NO_PAD.encode(mac.split_at(16).0)
     }
 
+    /// A pairwise `sub` (OpenID Connect Core section 8.1): the same for all clients of a sector,
+    /// or for the one client where there is none.
+    pub fn pairwise(&self, sector: Option<&str>, client: &ClientId, user: UserId) -> String {
+        let mac = match sector {
+            Some(host) => self.name("subject in a sector", &[host.as_bytes(), user.as_bytes()]),
+            None => {
+                let client = client.as_str().as_bytes();
+                self.name("subject of a client", &[client, user.as_bytes()])
+            }
+        };
+        URL_SAFE_NO_PAD.encode(mac)
+    }
+
+    /// The `sid` of a browser session in ID tokens and logout tokens: another one for each
+    /// client, so that two of them can't tell that they share a browser.
+    pub fn sid(&self, session: BrowserSessionId, client: &ClientId) -> String {
+        let mac = self.name("sid", &[client.as_str().as_bytes(), session.as_bytes()]);
+        URL_SAFE_NO_PAD.encode(mac.split_at(16).0)
+    }
+
+    fn name(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
+        self.fixed.names.key(label, parts)
+    }
+
     /// The key of the session cookie: 64 bytes.
     pub fn cookies(&self) -> &[u8; 64] {
         &self.fixed.cookies
@@ -92,6 +120,13 @@ impl StoredKeys {
     /// The key that signs with this algorithm.
     pub fn signer(&self, algorithm: Algorithm) -> Option<&SigningKey> {
         self.signing.iter().find(|key| key.algorithm == algorithm)
+    }
+
+    /// The claims of a JWT with this `typ` that one of these keys signed; its times are for the
+    /// caller to judge.
+    pub fn verify(&self, kind: &str, token: &str) -> Option<serde_json::Value> {
+        let kid = signing::kid(token)?;
+        self.signing.iter().find(|key| key.kid == kid)?.verify(kind, token)
     }
 
     /// The public halves of all (RFC 7517 section 5).

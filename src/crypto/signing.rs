@@ -174,6 +174,11 @@ impl SigningKey {
     }
 }
 
+/// The key that a JWT's header names.
+pub fn kid(token: &str) -> Option<String> {
+    jsonwebtoken::decode_header(token).ok()?.kid
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

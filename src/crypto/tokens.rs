@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::access_token::{AccessToken, OPAQUE_PREFIX};
 use crate::domain::caller::{self, CallerId};
-use crate::domain::id::{FamilyId, UserId};
+use crate::domain::id::FamilyId;
 use crate::domain::refresh_token::{self, Authenticity, Nonce, RefreshToken};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{KeyId, Presented};
@@ -160,7 +160,7 @@ impl From<&AccessToken> for OpaqueClaims {
             f: token.family.to_string(),
             g: token.generation,
             j: token.jti.clone(),
-            u: token.subject.to_string(),
+            u: token.subject.clone(),
             c: token.client_id.clone(),
             s: token.scope.to_string(),
             a: token.audience.clone(),
@@ -180,7 +180,7 @@ impl TryFrom<OpaqueClaims> for AccessToken {
             family: claims.f.parse::<FamilyId>()?,
             generation: claims.g,
             jti: claims.j,
-            subject: claims.u.parse::<UserId>()?,
+            subject: claims.u,
             client_id: claims.c,
             scope: claims.s.parse()?,
             audience: claims.a,
@@ -293,7 +293,7 @@ mod tests {
             family: FamilyId::from_bytes([1; 16]),
             generation: 3,
             jti: String::new(),
-            subject: UserId::from_bytes([2; 16]),
+            subject: "ada".into(),
             client_id: "meadow".into(),
             scope: "openid email".parse().unwrap(),
             audience: vec!["https://api.example".into()],

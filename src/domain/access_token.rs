@@ -39,8 +39,8 @@ pub struct AccessToken {
     pub generation: u64,
     /// Its own id.
     pub jti: String,
-    /// The person.
-    pub subject: super::id::UserId,
+    /// What the client calls the person: not always their id, which stands in the family's row.
+    pub subject: String,
     /// The client.
     pub client_id: String,
     /// What it may be used for.

@@ -7,6 +7,9 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope(Vec<String>);
 
+/// The scope that asks for an ID token (OpenID Connect Core section 3.1.2.1).
+pub const OPENID: &str = "openid";
+
 /// The scope that asks for a refresh token (OpenID Connect Core section 11).
 pub const OFFLINE_ACCESS: &str = "offline_access";
 

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::subject;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::signing::Algorithm;
 use crate::domain::access_token::{AccessToken, AccessTokenFormat, OPAQUE_PREFIX};
+use crate::domain::client::Client;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::storage::families::Family;
@@ -29,6 +31,7 @@ pub struct Issuing {
 pub fn claims(
     keyring: &Keyring,
     issuing: &Issuing,
+    client: &Client,
     family: &Family,
     scope: &Scope,
     resources: Option<&[String]>,
@@ -46,7 +49,7 @@ pub fn claims(
         family: family.id,
         generation: family.chain.generation,
         jti: String::new(),
-        subject: family.user_id,
+        subject: subject::of(keyring, client, family.user_id),
         client_id: family.client_id.to_string(),
         scope: scope.clone(),
         audience,
@@ -62,7 +65,7 @@ pub fn claims(
 #[derive(Serialize)]
 struct JwtClaims<'a> {
     iss: &'a str,
-    sub: String,
+    sub: &'a str,
     aud: serde_json::Value,
     exp: i64,
     iat: i64,
@@ -101,7 +104,7 @@ pub fn encode(
             };
             let claims = JwtClaims {
                 iss: &issuing.issuer,
-                sub: token.subject.to_string(),
+                sub: &token.subject,
                 aud,
                 exp: token.expires_at.as_seconds(),
                 iat: token.issued_at.as_seconds(),
@@ -117,13 +120,13 @@ pub fn encode(
 }
 
 /// Reads an access token of either form; `None` unless this server made it. Whether it still
-/// counts is [`is_active`]'s to say.
+/// counts is [`family`]'s to say.
 pub fn decode(keyring: &Keyring, issuer: &str, text: &str) -> Option<AccessToken> {
     let stored = keyring.stored();
     if text.starts_with(OPAQUE_PREFIX) {
         return stored.tokens.read_opaque(text);
     }
-    let claims = stored.signing.iter().find_map(|key| key.verify("at+jwt", text))?;
+    let claims = stored.verify("at+jwt", text)?;
     let text_of = |name: &str| claims.get(name).and_then(serde_json::Value::as_str);
     let seconds = |name: &str| {
         let seconds = claims.get(name).and_then(serde_json::Value::as_i64)?;
@@ -143,7 +146,7 @@ pub fn decode(keyring: &Keyring, issuer: &str, text: &str) -> Option<AccessToken
         family: text_of("sid")?.parse().ok()?,
         generation: 0,
         jti: text_of("jti")?.to_owned(),
-        subject: text_of("sub")?.parse().ok()?,
+        subject: text_of("sub")?.to_owned(),
         client_id: text_of("client_id")?.to_owned(),
         scope: text_of("scope").unwrap_or_default().parse().ok()?,
         audience,
@@ -153,13 +156,17 @@ pub fn decode(keyring: &Keyring, issuer: &str, text: &str) -> Option<AccessToken
     })
 }
 
-/// Whether an authentic token still counts: not past its end, not revoked by itself, and its
-/// family neither ended nor gone.
-pub fn is_active(connection: &mut Connection, token: &AccessToken, now: Timestamp) -> Result<bool> {
+/// The family of an authentic token, where the token still counts: not past its end, not revoked
+/// by itself, and its family not ended. The family says whose it is.
+pub fn family(
+    connection: &mut Connection,
+    token: &AccessToken,
+    now: Timestamp,
+) -> Result<Option<Family>> {
     if token.expires_at.as_seconds() <= now.as_seconds()
         || revoked_tokens::contains(connection, &token.jti)?
     {
-        return Ok(false);
+        return Ok(None);
     }
-    Ok(families::find(connection, token.family)?.is_some_and(|family| family.is_live(now)))
+    Ok(families::find(connection, token.family)?.filter(|family| family.is_live(now)))
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use oxide_auth::code_grant::accesstoken::{AccessToken, Authorization, Input, Output, Request};
 use oxide_auth::code_grant::extensions::Pkce;
 use oxide_auth::primitives::authorizer::Authorizer;
-use oxide_auth::primitives::grant::{Extensions, GrantExtension, Value};
+use oxide_auth::primitives::grant::{Extensions, GrantExtension, Value as MachineValue};
 use oxide_auth::primitives::issuer::Issuer;
 use oxide_auth::primitives::registrar::Registrar;
+use serde_json::{Map, Value};
 
 use super::access::{self, Issuing};
 use super::act::Act;
+use super::id_token;
 use super::oauth_error::{Code, OAuthError};
 use super::oxide::{KnownClient, OneCode, OneFamily};
 use super::refresh::{Lifetimes, TokenAnswer, not_granted};
@@ -27,6 +29,7 @@ use crate::domain::id::FamilyId;
 use crate::domain::resource::Resources;
 use crate::domain::scope::OFFLINE_ACCESS;
 use crate::domain::secret::{HashedSecret, PlainSecret};
+use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Lifetime};
 use crate::storage::families::{self, Family, NewFamily};
 use crate::storage::{Connection, Result, authorization_codes, browser_sessions, users};
@@ -44,6 +47,15 @@ pub struct Exchange {
     pub resources: Option<Resources>,
 }
 
+/// What an exchange gave: a session, and what its first ID token says.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    family: Family,
+    nonce: Option<String>,
+    asked: Map<String, Value>,
+    resources: Option<Resources>,
+}
+
 /// Everything that an exchange needs beside the database.
 pub struct Server<'a> {
     /// The keys.
@@ -52,6 +64,34 @@ pub struct Server<'a> {
     pub issuing: &'a Issuing,
     /// How long sessions last.
     pub lifetimes: Lifetimes,
+}
+
+/// The answer to an exchange, to be made once it is written: signatures take their time, and
+/// others wait to write.
+///
+/// # Errors
+/// When a key isn't there.
+pub fn answer(
+    server: &Server<'_>,
+    client: &Client,
+    granted: &Granted,
+    now: Timestamp,
+) -> Result<TokenAnswer> {
+    let family = &granted.family;
+    let audience = granted.resources.as_ref().map(Resources::asked);
+    let token =
+        access::claims(server.keyring, server.issuing, client, family, &family.scope, audience);
+    let answer = TokenAnswer::new(server.keyring, server.issuing, client, family, &token, now)?;
+    let nonce = granted.nonce.as_deref();
+    answer.with_id_token(
+        server.keyring,
+        server.issuing,
+        client,
+        family,
+        &token,
+        nonce,
+        &granted.asked,
+    )
 }
 
 /// Exchanges a code. A refusal is an `Ok`, since what it ends must be written.
@@ -65,7 +105,7 @@ pub fn exchange(
     exchange: &Exchange,
     caller: &Caller,
     act: &Act,
-) -> Result<std::result::Result<TokenAnswer, OAuthError>> {
+) -> Result<std::result::Result<Granted, OAuthError>> {
     if !client.metadata.has_grant(GrantType::AuthorizationCode) {
         let description = "this client may not use the authorization code grant";
         return Ok(Err(OAuthError::new(Code::UnauthorizedClient, description)));
@@ -126,7 +166,7 @@ fn holds(
         (Some(challenge), Some(verifier)) => {
             // By its hash and length, not its alphabet: some clients send standard base64.
             let length = verifier.reveal().len();
-            let value = Value::private(Some(challenge.clone()));
+            let value = MachineValue::private(Some(challenge.clone()));
             let good = (43..=128).contains(&length)
                 && Pkce::required()
                     .verify(Some(value), Some(Cow::Borrowed(verifier.reveal())))
@@ -140,7 +180,7 @@ fn holds(
 /// The second use of a code, by somebody who has all of it.
 fn replayed(
     connection: &mut Connection,
-    used_at: crate::domain::time::Timestamp,
+    used_at: Timestamp,
     family: FamilyId,
     same_verifier: bool,
     act: &Act,
@@ -188,7 +228,7 @@ fn issue(
     verifier: Option<HashedSecret>,
     caller: &Caller,
     act: &Act,
-) -> Result<std::result::Result<TokenAnswer, OAuthError>> {
+) -> Result<std::result::Result<Granted, OAuthError>> {
     let mut begun: Result<Option<Family>> = Ok(None);
     let mut begin = || -> std::result::Result<(), OAuthError> {
         begun = begin_family(connection, server, client, code, verifier, caller, act);
@@ -217,9 +257,9 @@ fn issue(
         Some(family.client_id.to_string()),
         None,
     )?;
-    let audience = exchange.resources.as_ref().map(Resources::asked);
-    let token = access::claims(server.keyring, server.issuing, &family, &family.scope, audience);
-    TokenAnswer::new(server.keyring, server.issuing, client, &family, &token, act.now).map(Ok)
+    let asked = id_token::asked(connection, &family)?;
+    let (nonce, resources) = (code.nonce.clone(), exchange.resources.clone());
+    Ok(Ok(Granted { family, nonce, asked, resources }))
 }
 
 /// Uses the code and begins its family; `None` when somebody else used it first. One statement

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::access;
+use super::{access, subject};
 use crate::crypto::keyring::Keyring;
 use crate::domain::client::Client;
 use crate::domain::refresh_token::{Authenticity, RefreshToken};
@@ -58,10 +58,18 @@ pub fn introspect(
             .audience
             .iter()
             .any(|one| one == client.id.as_str() || client.metadata.audience.contains(one));
-    if !concerned || !access::is_active(connection, &access, now)? {
+    if !concerned {
         return Ok(Introspection::default());
     }
-    let username = users::find(connection, access.subject)?.map(|stored| stored.account.username);
+    let Some(family) = access::family(connection, &access, now)? else {
+        return Ok(Introspection::default());
+    };
+    // A name that every client knows would undo a `sub` that only one sector does.
+    let username = if access.subject == family.user_id.to_string() {
+        users::find(connection, family.user_id)?.map(|stored| stored.account.username)
+    } else {
+        None
+    };
     Ok(Introspection {
         active: true,
         scope: Some(access.scope.to_string()),
@@ -70,7 +78,7 @@ pub fn introspect(
         token_type: Some("Bearer"),
         exp: Some(access.expires_at.as_seconds()),
         iat: Some(access.issued_at.as_seconds()),
-        sub: Some(access.subject.to_string()),
+        sub: Some(access.subject),
         aud: Some(match access.audience.as_slice() {
             [only] => serde_json::json!(only),
             several => serde_json::json!(several),
@@ -108,7 +116,7 @@ fn refresh_token(
         client_id: Some(family.client_id.to_string()),
         exp: Some(family.lifetime.next_end(family.chain.given_at).as_seconds()),
         iat: Some(family.chain.issued_at.as_seconds()),
-        sub: Some(family.user_id.to_string()),
+        sub: Some(subject::of(keyring, client, family.user_id)),
         iss: Some(issuer.to_owned()),
         sid: Some(family.id.to_string()),
         ..Introspection::default()

@@ -34,26 +34,39 @@ pub fn open(
             keys::add_token_key(connection, &key)
         })?;
     }
-    let live = keys::signing_keys(connection)?;
-    if !live.iter().any(|key| key.algorithm == signs_with.name() && key.retired_at.is_none()) {
-        let failed = |error: signing::SigningError| StorageError::Corrupt(error.to_string());
-        let private = signing::generate(signs_with).map_err(failed)?;
-        let kid = SigningKey::from_private(signs_with, &private).map_err(failed)?.kid;
-        // Of two nodes that come at once one makes the key; the other waits here for its commit.
-        let maker = format!("signing_key_{}", signs_with.name());
-        if meta::put_once(connection, &maker, &kid)? != kid {
-            return read(connection, root);
-        }
-        let key = StoredSigningKey {
-            sealed: sealer.seal(kid.as_bytes(), &private),
-            kid,
-            algorithm: signs_with.name().to_owned(),
-            created_at: now,
-            retired_at: None,
-        };
-        keys::add_signing_key(connection, &key)?;
+    for algorithm in [signs_with, Algorithm::Rs256] {
+        ensure(connection, root, algorithm, now)?;
     }
     read(connection, root)
+}
+
+/// Makes a key for this algorithm unless there is one that signs. Of two nodes that come at once
+/// one makes it; the other waits here for its commit.
+fn ensure(
+    connection: &mut Connection,
+    root: &RootSecret,
+    algorithm: Algorithm,
+    now: Timestamp,
+) -> Result<()> {
+    let there = keys::signing_keys(connection)?;
+    if there.iter().any(|key| key.algorithm == algorithm.name() && key.retired_at.is_none()) {
+        return Ok(());
+    }
+    let failed = |error: signing::SigningError| StorageError::Corrupt(error.to_string());
+    let private = signing::generate(algorithm).map_err(failed)?;
+    let kid = SigningKey::from_private(algorithm, &private).map_err(failed)?.kid;
+    let maker = format!("signing_key_{}", algorithm.name());
+    if meta::put_once(connection, &maker, &kid)? != kid {
+        return Ok(());
+    }
+    let key = StoredSigningKey {
+        sealed: root.sealer("stored keys").seal(kid.as_bytes(), &private),
+        kid,
+        algorithm: algorithm.name().to_owned(),
+        created_at: now,
+        retired_at: None,
+    };
+    keys::add_signing_key(connection, &key)
 }
 
 /// Opens the keys that are there.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::access::{self, Issuing};
+use super::id_token::{self, IdToken};
 use super::known_clients::Known;
 use super::oauth_error::{Code, OAuthError};
 use crate::crypto::keyring::Keyring;
@@ -16,7 +18,7 @@ use crate::domain::caller::Caller;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::refresh_token::RefreshToken;
 use crate::domain::resource::Resources;
-use crate::domain::scope::Scope;
+use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{Expiry, Given, Policy, Presented, Refusal};
 use crate::storage::families::Family;
@@ -46,6 +48,8 @@ pub struct TokenAnswer {
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
     scope: String,
     /// Seconds until the refresh token ends unless it is used
     /// (draft-ietf-oauth-refresh-token-expiration).
@@ -88,6 +92,7 @@ impl TokenAnswer {
             access_token,
             token_type: "Bearer",
             expires_in: seconds(token.expires_at),
+            id_token: None,
             scope: token.scope.to_string(),
             refresh_token_timeout: refresh_token
                 .is_some()
@@ -99,6 +104,29 @@ impl TokenAnswer {
                 .map(seconds),
             refresh_token,
         })
+    }
+
+    /// The same with an ID token, where the access token's scope asks for one.
+    ///
+    /// # Errors
+    /// When the key isn't there.
+    #[expect(clippy::too_many_arguments, reason = "the parts of an ID token, each named")]
+    pub fn with_id_token(
+        mut self,
+        keyring: &Keyring,
+        issuing: &Issuing,
+        client: &Client,
+        family: &Family,
+        access: &AccessToken,
+        nonce: Option<&str>,
+        asked: &Map<String, Value>,
+    ) -> Result<Self> {
+        if access.scope.contains(OPENID) {
+            let (issuer, access_text) = (&issuing.issuer, &self.access_token);
+            let token = IdToken { issuer, client, family, access, access_text, nonce, asked };
+            self.id_token = Some(id_token::issue(keyring, &token)?);
+        }
+        Ok(self)
     }
 }
 
@@ -163,7 +191,8 @@ pub fn command(
     })
 }
 
-/// The answer to what came of a rotation, and the word for it in log and metrics.
+/// The answer to what came of a rotation, and the word for it in log and metrics. `asked`: what
+/// [`id_token::asked`] found for the family that was given.
 ///
 /// # Errors
 /// The refusal that the client is told.
@@ -173,14 +202,16 @@ pub fn answer(
     client: &Client,
     command: &RotateCommand,
     outcome: RotateOutcome,
+    asked: &Map<String, Value>,
     now: Timestamp,
 ) -> std::result::Result<(TokenAnswer, &'static str), OAuthError> {
     match outcome {
         RotateOutcome::Given(how, family) => {
             let scope = command.scope.as_ref().unwrap_or(&family.scope);
             let audience = command.resources.as_ref().map(Resources::asked);
-            let token = access::claims(keyring, issuing, &family, scope, audience);
-            let answer = TokenAnswer::new(keyring, issuing, client, &family, &token, now)?;
+            let token = access::claims(keyring, issuing, client, &family, scope, audience);
+            let answer = TokenAnswer::new(keyring, issuing, client, &family, &token, now)?
+                .with_id_token(keyring, issuing, client, &family, &token, None, asked)?;
             Ok((answer, given_name(how)))
         }
         RotateOutcome::Late(family) => Err(OAuthError::new(

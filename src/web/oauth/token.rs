@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Map, Value};
 
 use super::{answer, request};
 use crate::crypto::signing::Algorithm;
@@ -14,6 +15,7 @@ use crate::protocol::access::Issuing;
 use crate::protocol::act::Act;
 use crate::protocol::client_auth::{self, Credentials};
 use crate::protocol::code_grant::{self, Exchange};
+use crate::protocol::id_token;
 use crate::protocol::known_clients::{self, Known};
 use crate::protocol::oauth_error::{Code, OAuthError};
 use crate::protocol::refresh::{self, Lifetimes, PATIENCE, RefreshRequest, TokenAnswer};
@@ -126,13 +128,17 @@ async fn exchange(
         reference: Some(reference(http)),
     };
     let (keyring, issuing, lifetimes) = (state.keyring.clone(), issuing(state), lifetimes(state));
-    state
+    let (granted, client, keyring, issuing) = state
         .db
         .write(move |connection| {
             let server = code_grant::Server { keyring: &keyring, issuing: &issuing, lifetimes };
-            code_grant::exchange(connection, &server, &client, &exchange, &caller, &act)
+            let granted =
+                code_grant::exchange(connection, &server, &client, &exchange, &caller, &act)?;
+            Ok((granted, client, keyring, issuing))
         })
-        .await?
+        .await?;
+    let server = code_grant::Server { keyring: &keyring, issuing: &issuing, lifetimes };
+    Ok(code_grant::answer(&server, &client, &granted?, arrived)?)
 }
 
 async fn refresh(
@@ -156,7 +162,7 @@ async fn refresh(
         };
         match rotate(state, &command.1).await? {
             RotateOutcome::ClientsChanged => state.clients.forget(),
-            outcome => return told(state, &command.0.client, &command.1, outcome),
+            outcome => return told(state, &command.0.client, &command.1, outcome).await,
         }
     }
     Err(OAuthError::new(Code::TemporarilyUnavailable, "the server is busy")
@@ -214,21 +220,38 @@ fn resources(
 }
 
 /// The answer to what came of a rotation.
-fn told(
+async fn told(
     state: &web::Data<AppState>,
     client: &Client,
     command: &RotateCommand,
     outcome: RotateOutcome,
 ) -> Result<(TokenAnswer, Worth), OAuthError> {
     let session = session_of(&outcome);
+    let asked = asked(state, &outcome).await?;
+    let issuing = issuing(state);
     let (answer, how) =
-        refresh::answer(&state.keyring, &issuing(state), client, command, outcome, state.now())?;
+        refresh::answer(&state.keyring, &issuing, client, command, outcome, &asked, state.now())?;
     if how == refresh::ROTATED {
         tracing::debug!(how, session, client = %client.id, "refreshed");
         return Ok((answer, Worth::NoLine));
     }
     tracing::info!(how, session, client = %client.id, "refreshed");
     Ok((answer, Worth::ALine))
+}
+
+/// The claims that the session's ID tokens carry because they were asked for one by one: few
+/// sessions have any, and only those ask the database for them.
+async fn asked(
+    state: &web::Data<AppState>,
+    outcome: &RotateOutcome,
+) -> Result<Map<String, Value>, OAuthError> {
+    match outcome {
+        RotateOutcome::Given(_, family) if family.claims.is_some() => {
+            let family = family.clone();
+            Ok(state.db.read(move |connection| id_token::asked(connection, &family)).await?)
+        }
+        _ => Ok(Map::new()),
+    }
 }
 
 /// Rotates, and asks a busy database a few times more while the client waits.
