@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::access_token::AccessTokenFormat;
-use super::client_details::ClientDetails;
+use super::client_details::{self, ClientDetails};
 use super::redirect_uri;
 use super::scope::Scope;
 use super::secret::HashedSecret;
@@ -286,6 +286,7 @@ impl ClientMetadata {
                     .push(("audience", "An audience is a name or URI without spaces.".to_owned()));
             }
         }
+        faults.extend(client_details::faults(self));
         faults
     }
 }
