@@ -21,6 +21,8 @@ use reader::Reader;
 pub use sources::{SettingsFlags, Sources};
 pub use values::{DatabaseKind, DatabaseUrl, Issuer, LogFormat, SigningAlgorithm};
 
+use crate::domain::resource;
+
 /// Every setting, checked. What each does stands beside its key in
 /// [`Settings::read`], and in `docs/settings.md`.
 #[derive(Clone, Debug)]
@@ -85,6 +87,8 @@ pub struct TokenSettings {
     pub refresh_absolute: Option<Duration>,
     pub retry_window: Duration,
     pub signing_algorithm: SigningAlgorithm,
+    /// The resource servers that any app may ask access tokens for.
+    pub resources: Vec<String>,
 }
 
 /// `[sessions]`
@@ -261,6 +265,12 @@ impl Settings {
                 retry_window: r.seconds(
                     ("tokens.retry_window_seconds", "How long the same caller gets the same answer again for a token just used; no longer than the access token lives."),
                     1..=5 * MINUTE, 30,
+                ),
+                resources: r.list(
+                    ("tokens.resources", "The resource servers that any app may ask access tokens for (RFC 8707), beside those that it has itself."),
+                    "list of URIs",
+                    "a list of absolute URIs without fragments, such as [\"https://api.example\"] (in a variable or flag, with commas between)",
+                    |item| resource::check(item).is_ok().then(|| item.to_owned()),
                 ),
                 signing_algorithm: r.choice(
                     ("tokens.signing_algorithm", "What access tokens in JWT form are signed with."),

@@ -252,7 +252,18 @@ impl Reader {
     pub(super) fn networks(&mut self, name: Name) -> Vec<IpNet> {
         let right = "a list of addresses or networks, such as [\"10.0.0.0/8\", \"::1\"] \
                      (in a variable or flag: 10.0.0.0/8,::1)";
-        self.take(name, "list of networks".to_owned(), (Vec::new(), "[]".to_owned()), |raw| {
+        self.list(name, "list of networks", right, network)
+    }
+
+    /// A list; `right` says what would be right where `parse` refuses an item.
+    pub(super) fn list<T>(
+        &mut self,
+        name: Name,
+        kind: &str,
+        right: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        self.take(name, kind.to_owned(), (Vec::new(), "[]".to_owned()), |raw| {
             let items: Vec<&str> = match raw {
                 Raw::List(items) => items.iter().map(String::as_str).collect(),
                 Raw::Typed(text) => {
@@ -260,7 +271,7 @@ impl Reader {
                 }
                 _ => return Err(right.to_owned()),
             };
-            items.into_iter().map(|item| network(item).ok_or_else(|| right.to_owned())).collect()
+            items.into_iter().map(|item| parse(item).ok_or_else(|| right.to_owned())).collect()
         })
     }
 }
