@@ -28,7 +28,7 @@ use crate::domain::scope::OFFLINE_ACCESS;
 use crate::domain::secret::{HashedSecret, PlainSecret};
 use crate::domain::token_family::{EndCause, Lifetime};
 use crate::storage::families::{self, Family, NewFamily};
-use crate::storage::{Connection, Result, authorization_codes, browser_sessions, users};
+use crate::storage::{Connection, Result, authorization_codes, browser_sessions, clients, users};
 
 /// What a client sends.
 #[derive(Clone, Debug)]
@@ -210,6 +210,9 @@ fn issue(
         Some(family.client_id.to_string()),
         None,
     )?;
+    if client.standing.use_is_news(act.now) {
+        clients::note_use(connection, &client.id, act.now)?;
+    }
     let token = access::claims(server.keyring, server.issuing, &family, &family.scope);
     TokenAnswer::new(server.keyring, server.issuing, client, &family, &token, act.now).map(Ok)
 }
