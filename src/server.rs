@@ -18,7 +18,7 @@ use crate::crypto::passwords::{Cost, PasswordError, Passwords};
 use crate::crypto::root_secret::{RootSecret, RootSecretError};
 use crate::fetch::{self, Fetcher};
 use crate::protocol::known_clients::KnownClients;
-use crate::protocol::{endings, keys, setup};
+use crate::protocol::{endings, keys, setup, unused_clients};
 use crate::settings::Settings;
 use crate::storage::prune::{self, Retention};
 use crate::storage::{Database, Options, StorageError};
@@ -302,7 +302,9 @@ pub async fn prune_all(
         ended_sessions: settings.retention.ended_sessions,
         audit: settings.retention.audit,
     };
-    let gone = prune::all(db, &retention, now).await?;
+    let mut gone = prune::all(db, &retention, now).await?;
+    let unused = unused_clients::prune(db, settings.registration.unused, now).await?;
+    gone.push(("unused_clients", unused));
     for (what, rows) in gone.iter().filter(|(_, rows)| *rows > 0) {
         tracing::info!(what, rows, "pruned");
     }

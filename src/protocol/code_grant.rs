@@ -32,7 +32,7 @@ use crate::domain::secret::{HashedSecret, PlainSecret};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Lifetime};
 use crate::storage::families::{self, Family, NewFamily};
-use crate::storage::{Connection, Result, authorization_codes, browser_sessions, users};
+use crate::storage::{Connection, Result, authorization_codes, browser_sessions, clients, users};
 
 /// What a client sends.
 #[derive(Clone, Debug)]
@@ -257,6 +257,9 @@ fn issue(
         Some(family.client_id.to_string()),
         None,
     )?;
+    if client.standing.use_is_news(act.now) {
+        clients::note_use(connection, &client.id, act.now)?;
+    }
     let asked = id_token::asked(connection, &family)?;
     let (nonce, resources) = (code.nonce.clone(), exchange.resources.clone());
     Ok(Ok(Granted { family, nonce, asked, resources }))

@@ -136,10 +136,10 @@ impl From<crate::storage::StorageError> for OAuthError {
 }
 
 /// What RFC 6749 section 5.2 allows in a description.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {
-            '"' | '\\' => '\'',
+            '"' | '\\' | '“' | '”' | '’' => '\'',
             ' '..='~' => c,
             _ => '?',
         })

@@ -13,6 +13,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("throttle", "Wrong passwords"),
     ("fetch", "Requests to apps"),
     ("retention", "How long things are kept"),
+    ("registration", "Apps that come by themselves"),
 ];
 
 fn title(section: &str) -> &str {

@@ -14,12 +14,16 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::scope::Scope;
+
 pub use docs::{help_text, manual};
 pub use error::{Origin, Problem, SettingsError};
 pub use reader::Key;
 use reader::Reader;
 pub use sources::{SettingsFlags, Sources};
-pub use values::{DatabaseKind, DatabaseUrl, Issuer, LogFormat, SigningAlgorithm};
+pub use values::{
+    DatabaseKind, DatabaseUrl, Issuer, LogFormat, RegistrationMode, SigningAlgorithm,
+};
 
 use crate::domain::resource;
 
@@ -48,6 +52,7 @@ pub struct Settings {
     pub throttle: ThrottleSettings,
     pub fetch: FetchSettings,
     pub retention: RetentionSettings,
+    pub registration: RegistrationSettings,
 }
 
 /// `[log]`
@@ -138,6 +143,20 @@ pub struct RetentionSettings {
     pub ended_sessions: Duration,
     pub audit: Duration,
     pub prune: Duration,
+}
+
+/// `[registration]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct RegistrationSettings {
+    pub mode: RegistrationMode,
+    pub scopes: Scope,
+    pub per_address_hourly: u32,
+    pub hourly: u32,
+    pub unused: Duration,
+    pub client_id_documents: bool,
+    /// Empty: any.
+    pub document_hosts: Vec<String>,
 }
 
 const MINUTE: u64 = 60;
@@ -362,6 +381,37 @@ impl Settings {
                     MINUTE..=DAY, HOUR,
                 ),
             },
+            registration: RegistrationSettings {
+                mode: r.choice(
+                    ("registration.mode", "Who may register apps at /oauth/register: nobody, whoever holds an initial access token, or everybody."),
+                    RegistrationMode::Off,
+                ),
+                scopes: r.checked(
+                    ("registration.scopes", "What apps that came by themselves may ask people for."),
+                    "scopes, divided by spaces",
+                    default_scopes(),
+                    |text| text.parse().map_err(|_| "scopes, divided by spaces".to_owned()),
+                ),
+                per_address_hourly: r.count(
+                    ("registration.per_address_hourly", "How many apps one network may register in an hour, and of how many it may make this server read the document."),
+                    "", 1..=1_000_000, 20,
+                ),
+                hourly: r.count(
+                    ("registration.hourly", "The same for everybody together."),
+                    "", 1..=1_000_000, 500,
+                ),
+                unused: r.seconds(
+                    ("registration.unused_seconds", "An app that came by itself and that no administrator has reviewed is removed when nobody has used it for so long."),
+                    HOUR..=YEARS, 30 * DAY,
+                ),
+                client_id_documents: r.flag(
+                    ("registration.client_id_documents", "Whether a client ID may be the https address of the app's own metadata, which this server then reads."),
+                    false,
+                ),
+                document_hosts: r.hosts(
+                    ("registration.document_hosts", "The only hosts whose documents are read; without any, every public host's."),
+                ),
+            },
         }
     }
 
@@ -401,6 +451,10 @@ pub fn keys() -> Vec<Key> {
     let mut reader = Reader::default();
     Settings::read(&mut reader);
     reader.keys
+}
+
+fn default_scopes() -> Scope {
+    "openid profile email address phone offline_access".parse().unwrap_or_else(|_| Scope::empty())
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

@@ -249,6 +249,26 @@ impl Reader {
         })
     }
 
+    /// Host names; without any, all.
+    pub(super) fn hosts(&mut self, name: Name) -> Vec<String> {
+        let right = "a list of host names, such as [\"app.example\", \"localhost:8443\"] (in a \
+                     variable or flag: app.example,localhost:8443)";
+        self.take(name, "list of hosts".to_owned(), (Vec::new(), "[]".to_owned()), |raw| {
+            let items: Vec<&str> = match raw {
+                Raw::List(items) => items.iter().map(String::as_str).collect(),
+                Raw::Typed(text) => {
+                    text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
+                }
+                _ => return Err(right.to_owned()),
+            };
+            let host = |item: &str| {
+                let url = url::Url::parse(&format!("https://{item}/")).ok()?;
+                (url.as_str() == format!("https://{item}/")).then(|| item.to_owned())
+            };
+            items.into_iter().map(|item| host(item).ok_or_else(|| right.to_owned())).collect()
+        })
+    }
+
     pub(super) fn networks(&mut self, name: Name) -> Vec<IpNet> {
         let right = "a list of addresses or networks, such as [\"10.0.0.0/8\", \"::1\"] \
                      (in a variable or flag: 10.0.0.0/8,::1)";

@@ -34,7 +34,7 @@ impl Type {
 #[derive(Debug, clap::Args)]
 pub(super) struct Add {
     /// Its client_id [default: a made-up one]
-    #[arg(long, value_name = "ID", value_parser = ClientId::parse)]
+    #[arg(long, value_name = "ID", value_parser = ClientId::parse_plain)]
     id: Option<ClientId>,
     /// Its name, as people see it
     #[arg(long)]

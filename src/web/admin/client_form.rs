@@ -51,7 +51,7 @@ impl Typed {
             "" => Ok(None),
             // Its page would be the form's.
             "new" => Err("Choose another ID than “new”.".to_owned()),
-            text => ClientId::parse(text).map(Some).map_err(|fault| sentence(&fault)),
+            text => ClientId::parse_plain(text).map(Some).map_err(|fault| sentence(&fault)),
         }
     }
 
@@ -281,6 +281,7 @@ mod tests {
             created_at: crate::domain::time::Timestamp::from_millis(0),
             metadata: metadata.clone(),
             secret: None,
+            standing: crate::domain::client_standing::Standing::default(),
         };
         let fields = Fields::parse(GOOD.replace("public", "confidential").as_bytes()).unwrap();
         let (again, _) = Typed::new(fields, Some(client.clone())).metadata(USUAL);
