@@ -41,6 +41,7 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub database: DatabaseSettings,
     pub tokens: TokenSettings,
+    pub keys: KeySettings,
     pub sessions: SessionSettings,
     pub passwords: PasswordSettings,
     pub throttle: ThrottleSettings,
@@ -84,6 +85,14 @@ pub struct TokenSettings {
     pub refresh_absolute: Option<Duration>,
     pub retry_window: Duration,
     pub signing_algorithm: SigningAlgorithm,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct KeySettings {
+    /// `None`: keys are only replaced by order.
+    pub rotate: Option<Duration>,
 }
 
 /// `[sessions]`
@@ -254,6 +263,12 @@ impl Settings {
                 signing_algorithm: r.choice(
                     ("tokens.signing_algorithm", "What access tokens in JWT form are signed with."),
                     SigningAlgorithm::Es256,
+                ),
+            },
+            keys: KeySettings {
+                rotate: r.seconds_or_none(
+                    ("keys.rotate_seconds", "How old a signing key or the token secret gets before the next one takes over, which nobody notices; with 0 only `perennial key rotate` replaces them."),
+                    DAY..=YEARS, 90 * DAY,
                 ),
             },
             sessions: SessionSettings {
