@@ -18,6 +18,7 @@ pub mod client_standing;
 pub mod consent;
 pub mod history;
 pub mod id;
+pub mod key_life;
 pub mod password_policy;
 pub mod recovery;
 pub mod redirect_uri;

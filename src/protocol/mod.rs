@@ -12,6 +12,7 @@ pub mod code_grant;
 pub mod endings;
 pub mod id_token;
 pub mod introspect;
+pub mod key_rotation;
 pub mod keys;
 pub mod known_clients;
 pub mod metadata;

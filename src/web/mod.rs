@@ -14,6 +14,7 @@ pub mod fork;
 pub mod form;
 pub mod headers;
 pub mod health;
+pub mod key_keeper;
 pub mod limits;
 pub mod login;
 pub mod names;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cookies::CookieNames;
+use super::key_keeper::KeyKeeper;
 use crate::clock::Clock;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::passwords::Passwords;
@@ -23,6 +24,8 @@ pub struct AppState {
     pub clients: KnownClients,
     /// The keys.
     pub keyring: Keyring,
+    /// What keeps them up to date.
+    pub keys: KeyKeeper,
     /// The time.
     pub clock: Clock,
     /// The pool that judges passwords.

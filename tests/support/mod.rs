@@ -7,6 +7,7 @@ pub mod database;
 pub mod disk;
 pub mod families;
 pub mod http;
+pub mod jwt;
 pub mod linearizability;
 pub mod local;
 pub mod logs;

@@ -589,9 +589,12 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             pager: Pager { shown: "1 to 2 of 412".into(), first: None, next: Some("/admin/audit?after=2".into()) },
         };
         "admin-audit-empty": AuditView { page: admin(Nav::AdminAudit), q: String::new(), events: AuditView::events(""), from: String::new(), to: String::new(), filtered: false, kept: "400 days".into(), caption: Caption { count: "0 events".into(), rest: String::new() }, rows: Vec::new(), pager: Pager::default() };
+        "confirm-rotate-keys": ConfirmView::rotate_keys(admin(Nav::AdminKeys));
+        "confirm-rotate-secret": ConfirmView::rotate_secret(admin(Nav::AdminKeys));
         "admin-keys": AdminKeysView {
             page: admin(Nav::AdminKeys),
-            keys: vec![KeyRow { id: fill.text("2026-11-a"), algorithm: "ES256".into(), badge: Badge::new(Tone::Good, "pencil", "Signing now"), made: When::full_date(NOW - 80 * DAY) }],
+            by_itself: true,
+            keys: vec![KeyRow { id: fill.text("2026-11-a"), algorithm: "ES256".into(), badge: Badge::new(Tone::Good, "pencil", "Signing now"), made: When::full_date(NOW - 80 * DAY), rotates: "26 November 2026".into() }],
             secrets: vec![SecretLine { name: "Secret 1".into(), badge: Badge::new(Tone::Good, "check", "In use"), text: fill.text("since 1 September 2026") }],
             fingerprint: Some("3f2a 91c0".into()),
         };
@@ -720,7 +723,7 @@ fn every_icon_and_file_exists() {
 #[test]
 fn every_link_and_form_stays_below_the_base() {
     // The paths that handlers answer, without what follows an id.
-    const KNOWN: [&str; 22] = [
+    const KNOWN: [&str; 24] = [
         "/login",
         "/login/switch",
         "/consent",
@@ -740,6 +743,8 @@ fn every_link_and_form_stays_below_the_base() {
         "/admin/clients/new",
         "/admin/audit",
         "/admin/keys",
+        "/admin/keys/rotate",
+        "/admin/keys/secret/rotate",
         "/oauth/jwks.json",
         "/static",
         "",
