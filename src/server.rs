@@ -27,6 +27,7 @@ use crate::settings::Settings;
 use crate::storage::prune::{self, Retention};
 use crate::storage::{Database, Options, StorageError};
 use crate::telemetry;
+use crate::web::app_face::{self, Pictures};
 use crate::web::browser::{self, Store};
 use crate::web::cookies::CookieNames;
 use crate::web::key_keeper::KeyKeeper;
@@ -156,6 +157,7 @@ impl Server {
             clock,
             passwords,
             fetcher,
+            pictures: Pictures::default(),
             cookies: Arc::new(CookieNames::new(&settings.issuer)),
             settings: Arc::new(settings),
         };
@@ -221,6 +223,7 @@ fn start(state: &AppState, listener: TcpListener) -> Result<actix_web::dev::Serv
                     .route("/healthz", web::get().to(health::healthz))
                     .route("/readyz", web::get().to(health::readyz))
                     .route("/static/{file}", web::get().to(assets::serve))
+                    .route("/logos/{client_id}", web::get().to(app_face::logo))
                     .configure(oauth::routes)
                     .service(
                         web::scope("")

@@ -5,15 +5,17 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use serde::Deserialize;
 
+use super::app_face::face;
 use super::browser::SignedIn;
 use super::form::SubmittedForm;
 use super::oauth::authorize;
 use super::page::{Context, PageError, redirect, viewer};
 use super::pending;
 use super::views::{
-    self, AppFace, ConsentView, Nav, ScopeInfo, ScopeWords, scope_blocks, scope_lines, words,
+    self, ConsentView, Nav, ScopeInfo, ScopeWords, Unreviewed, When, scope_blocks, scope_lines,
+    words,
 };
-use crate::domain::redirect_uri::form_action_source;
+use crate::domain::redirect_uri::{self, form_action_source};
 use crate::domain::scope::{Risk, ScopeDescription};
 use crate::protocol::authorize::{Checked, Refused};
 use crate::protocol::oauth_error::Code;
@@ -57,12 +59,13 @@ async fn show(
     );
     let view = ConsentView {
         page: context.page(Nav::Nowhere, None),
-        app: AppFace::new(&checked.client.metadata.name),
+        app: face(&context.state, &checked.client),
         who: viewer(&who.account),
         scopes: scope_blocks(lines),
         again: remembered.is_some_and(|before| !checked.scope.is_subset_of(&before.scope)),
         request: sealed,
         back_to: back_to(&checked.redirect_uri),
+        unreviewed: unreviewed(&checked),
     };
     let target = form_action_source(&checked.redirect_uri);
     context.send_as(StatusCode::OK, target.as_deref(), &view)
@@ -92,6 +95,17 @@ async fn open(context: &Context, sealed: &str) -> Result<Result<Box<Checked>, Re
     let path = pending::open(&context.state, sealed, context.now).ok_or(PageError::RequestGone)?;
     let query = path.strip_prefix("/oauth/authorize?").ok_or(PageError::RequestGone)?;
     authorize::check(&context.state, query).await
+}
+
+/// What to tell the person of an app that nobody has checked.
+fn unreviewed(checked: &Checked) -> Option<Unreviewed> {
+    let client = &checked.client;
+    client.standing.is_unreviewed().then(|| Unreviewed {
+        since: When::full_date(client.created_at.as_millis()),
+        host: client.id.document_host(),
+        this_computer: url::Url::parse(&checked.redirect_uri)
+            .is_ok_and(|uri| redirect_uri::is_loopback(&uri)),
+    })
 }
 
 /// Where the answer goes, as a person reads it: a host, or the app itself.

@@ -5,6 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
+use super::app_face::face;
 use super::browser::{self, SignedIn};
 use super::form::SubmittedForm;
 use super::oauth::authorize;
@@ -63,8 +64,8 @@ impl Wanted {
         self.app.as_ref().and_then(|checked| form_action_source(&checked.redirect_uri))
     }
 
-    fn face(&self) -> Option<AppFace> {
-        self.app.as_ref().map(|checked| AppFace::new(&checked.client.metadata.name))
+    fn face(&self, context: &Context) -> Option<AppFace> {
+        self.app.as_ref().map(|checked| face(&context.state, &checked.client))
     }
 }
 
@@ -91,7 +92,7 @@ fn send(
 ) -> Result<HttpResponse, PageError> {
     let view = LoginView {
         page: context.page(Nav::Nowhere, None),
-        app: wanted.face(),
+        app: wanted.face(context),
         request: wanted.sealed.clone(),
         username: username.to_owned(),
         stay,

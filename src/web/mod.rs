@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod app_face;
 pub mod assets;
 pub mod audit_words;
 pub mod browser;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::app_face::Pictures;
 use super::cookies::CookieNames;
 use super::key_keeper::KeyKeeper;
 use crate::clock::Clock;
@@ -32,6 +33,8 @@ pub struct AppState {
     pub passwords: Passwords,
     /// Who asks other servers.
     pub fetcher: Fetcher,
+    /// The logos of apps that were fetched.
+    pub pictures: Pictures,
     /// The settings.
     pub settings: Arc<Settings>,
     /// The names of this server's cookies.

@@ -12,7 +12,9 @@ use super::stem::{Knot, Stem};
 use super::table::{Caption, Column, Empty, Head, Pager};
 use super::words::When;
 pub use client_details::ClientDetailsForm;
-pub use clients::{AdminClientFormView, AdminClientSecretView, AdminClientsView, ClientRow};
+pub use clients::{
+    AdminClientFormView, AdminClientSecretView, AdminClientsView, ClientDoubt, ClientRow,
+};
 
 /// A link with its words; the path begins with the base.
 #[derive(Clone, Debug)]
@@ -666,7 +668,7 @@ fn words_count(sessions: u64) -> String {
 }
 
 /// An id as one segment of a path.
-fn segment(id: &str) -> String {
+pub fn segment(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC)
         .to_string()
         .replace("%2D", "-")

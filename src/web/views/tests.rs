@@ -345,8 +345,10 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "login-error": login(LoginState::Wrong { tries: Some(fill.text("You have 3 tries left before a short wait.")) });
         "login-throttled": login(LoginState::Throttled { until: When::clock(NOW), about: words::about(NOW, NOW + 4 * MINUTE) });
         "login-again": login(LoginState::Again { text: fill.text("That form had grown too old. Please sign in once more.") });
-        "consent": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: fill.text("app.meadow.example") };
-        "consent-new": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: true, request: fill.text("req"), back_to: fill.text("app.meadow.example") };
+        "consent": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: fill.text("app.meadow.example"), unreviewed: None };
+        "consent-new": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: true, request: fill.text("req"), back_to: fill.text("app.meadow.example"), unreviewed: None };
+        "consent-unreviewed": ConsentView { page: gate(), app: AppFace { logo: Some(format!("{}/logos/meadow", gate().base)), pages: vec![("privacy policy", "https://app.meadow.example/policy".into())], ..app() }, who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: "127.0.0.1:8085".into(), unreviewed: Some(Unreviewed { since: When::full_date(NOW), host: None, this_computer: true }) };
+        "consent-document": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: fill.text("app.meadow.example"), unreviewed: Some(Unreviewed { since: When::full_date(NOW), host: Some(fill.text("app.meadow.example")), this_computer: false }) };
         "signed-out": SignedOutView { page: gate(), others: Some("You are still signed in on 3 other devices.".into()) };
         "sign-out": SignOutView { page: gate(), who };
         "error": ErrorView {
@@ -559,14 +561,15 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             caption: Caption { count: "14 apps".into(), rest: "by name".into() },
             heads: heads(&AdminClientsView::COLUMNS, "name", "/admin/clients", &[]),
             rows: vec![
-                ClientRow { client_id: fill.text("orchard-mail"), app: AppFace::new(&fill.text("Orchard Mail")), kind: "Confidential", goes_back_to: "mail.orchard.example".into(), access_token: "JWT", sessions: "8,211".into() },
-                ClientRow { client_id: "meadow-notes".into(), app: AppFace::new("Meadow Notes"), kind: "Public", goes_back_to: "app.meadow.example, 127.0.0.1".into(), access_token: "Opaque", sessions: "5,940".into() },
+                ClientRow { client_id: fill.text("orchard-mail"), app: AppFace::new(&fill.text("Orchard Mail")), kind: "Confidential", goes_back_to: "mail.orchard.example".into(), access_token: "JWT", sessions: "8,211".into(), check: AdminClientsView::check(true) },
+                ClientRow { client_id: "meadow-notes".into(), app: AppFace::new("Meadow Notes"), kind: "Public", goes_back_to: "app.meadow.example, 127.0.0.1".into(), access_token: "Opaque", sessions: "5,940".into(), check: AdminClientsView::check(false) },
             ],
             pager: Pager::default(),
         };
         "admin-clients-empty": AdminClientsView { page: admin(Nav::AdminClients), caption: Caption { count: "0 apps".into(), rest: String::new() }, heads: Vec::new(), rows: Vec::new(), pager: Pager::default() };
         "admin-client-new": AdminClientFormView::new(admin(Nav::AdminClients));
         "admin-client": client_view(fill);
+        "admin-client-unreviewed": AdminClientFormView { doubt: Some(ClientDoubt { text: fill.text("It registered itself on 23 November 2026."), unused: "30 days".into() }), ..client_view(fill) };
         "admin-client-error": {
             let faults = Faults::CLIENT.iter().fold(Faults::new(Faults::CLIENT), |faults, field| faults.with(field, fill.text("Put this right.")));
             AdminClientFormView { faults, ..client_view(fill) }
@@ -749,7 +752,7 @@ fn every_link_and_form_stays_below_the_base() {
         "/static",
         "",
     ];
-    const WITH_ID: [&str; 16] = [
+    const WITH_ID: [&str; 17] = [
         "/account/sessions/*/end",
         "/account/apps/*/remove",
         "/account/alarms/*",
@@ -765,11 +768,13 @@ fn every_link_and_form_stays_below_the_base() {
         "/admin/clients/*",
         "/admin/clients/*/new-secret",
         "/admin/clients/*/remove",
+        "/admin/clients/*/review",
         "/static/*",
     ];
     for (name, html) in samples(Fill::Usual) {
         for link in values(&html, "href").into_iter().chain(values(&html, "action")) {
-            if link.starts_with('#') {
+            // The pages of an app are elsewhere.
+            if link.starts_with('#') || link.starts_with("https://") {
                 continue;
             }
             let path = link.split(['?', '#']).next().unwrap();
