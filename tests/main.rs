@@ -13,6 +13,7 @@ mod account_pages;
 mod admin_pages;
 mod architecture;
 mod authorize;
+mod authorize_oidc;
 mod bad_input;
 mod browser;
 mod browser_sessions;

@@ -20,6 +20,7 @@ pub mod history;
 pub mod id;
 pub mod key_life;
 pub mod password_policy;
+pub mod prompt;
 pub mod recovery;
 pub mod redirect_uri;
 pub mod refresh_token;

@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod act;
 pub mod alarms;
 pub mod authorize;
+pub mod browsers;
 pub mod client_auth;
 pub mod clients;
 pub mod code_grant;

@@ -6,6 +6,7 @@ pub mod clients;
 pub mod database;
 pub mod disk;
 pub mod families;
+pub mod gate;
 pub mod http;
 pub mod jwt;
 pub mod linearizability;

@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn they_are_kept_for_a_while_and_never_too_many() {
         let pictures = Pictures::default();
-        let at = |seconds| Timestamp::from_millis(seconds * 1000);
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
         let picture = || Some(Picture { kind: Kind::Png, bytes: vec![1] });
         pictures.put("a".into(), picture(), at(0));
         pictures.put("b".into(), None, at(0));

@@ -33,8 +33,9 @@ pub use admin::{
 pub use device::{Device, device, program};
 pub use form::{Choice, Fault, Faults};
 pub use gate::{
-    ConsentView, DeveloperFacts, ErrorServerView, ErrorView, LoginState, LoginView, SetupView,
-    SignOutView, SignedOutView, Unreviewed,
+    AccountLine, ConsentView, DeveloperFacts, ErrorServerView, ErrorView, FormPostView,
+    LoginAccountsView, LoginAgainView, LoginState, LoginView, SetupView, SignOutView,
+    SignedOutView, Unreviewed,
 };
 pub use page::{AppFace, Badge, Flash, Nav, Page, Tone, Viewer};
 pub use scopes::{
