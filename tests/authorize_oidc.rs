@@ -678,7 +678,8 @@ on_both_databases! {
             ("", &world.admin), ("ada", &world.person), ("ADA@northfield.example", &world.person),
             ("grace", &world.admin), ("nobody", &world.admin),
         ] {
-            let page = browser.open(&request(app).with("login_hint", hint).with("prompt", "consent"));
+            let request = request(app).with("login_hint", hint).with("prompt", "consent");
+            let page = browser.open(&request);
             let page = page.await.expect(200);
             let email = format!("{}@northfield.example", person.username);
             assert!(page.text().contains(&email), "{hint}: {}", page.text());

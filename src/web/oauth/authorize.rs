@@ -1,5 +1,7 @@
 //! `GET, POST /oauth/authorize` (RFC 6749 section 3.1, OpenID Connect Core section 3.1.2).
 
+use std::sync::Arc;
+
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -162,9 +164,11 @@ pub async fn check(
         Ok(parameters) => parameters,
         Err(refused) => return Ok(Err(refused)),
     };
-    let (keyring, issuer) = (state.keyring.clone(), state.issuer().to_owned());
-    let check =
-        move |connection: &mut _| authorize::check(connection, &keyring, &issuer, &parameters);
+    let (keyring, settings) = (state.keyring.clone(), Arc::clone(&state.settings));
+    let check = move |connection: &mut _| {
+        let (issuer, of_all) = (settings.issuer.as_str(), &settings.tokens.resources);
+        authorize::check(connection, &keyring, issuer, of_all, &parameters)
+    };
     Ok(state.db.read(check).await?)
 }
 
