@@ -7,6 +7,7 @@ pub mod act;
 pub mod alarms;
 pub mod authorize;
 pub mod client_auth;
+pub mod client_document;
 pub mod clients;
 pub mod code_grant;
 pub mod endings;

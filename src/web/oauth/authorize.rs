@@ -9,6 +9,7 @@ use crate::protocol::authorize::{
 use crate::protocol::solicitor::{self, Answer};
 use crate::storage::consents;
 use crate::web::browser::{self, SignedIn};
+use crate::web::client_documents;
 use crate::web::form::{Fields, is_urlencoded};
 use crate::web::page::{Context, DrawnError, DrawnView, PageError, redirect};
 use crate::web::pending;
@@ -28,6 +29,7 @@ pub async fn authorize(
         // browser to next gets them.
         return Ok(context.see_other(&format!("{PATH}?{}", posted(&http, &body)?)));
     }
+    client_documents::for_page(&context, http.query_string()).await?;
     let parameters = read(http.query_string())?;
     let checked = match check(&context.state, parameters).await? {
         Ok(checked) => checked,
