@@ -16,6 +16,7 @@ use crate::protocol::solicitor;
 use crate::protocol::subject;
 use crate::storage::{StorageError, browser_sessions, consents};
 use crate::web::browser::{self, Accounts, SignedIn};
+use crate::web::client_documents;
 use crate::web::form::{Fields, is_urlencoded};
 use crate::web::headers::Reach;
 use crate::web::limits::LONGEST_ADDRESS;
@@ -43,6 +44,7 @@ pub async fn authorize(
         }
         return Ok(context.see_other(&path));
     }
+    client_documents::for_page(&context, http.query_string()).await?;
     let path = format!("{PATH}?{}", http.query_string());
     go_on(&http, &context, &Pending::new(&path, context.now)).await
 }
