@@ -3,7 +3,6 @@
 
 mod answer;
 mod client;
-mod client_keys;
 mod context;
 mod demo;
 mod failure;

@@ -8,11 +8,13 @@ const SECTIONS: &[(&str, &str)] = &[
     ("limits", "Limits on requests"),
     ("database", "The database"),
     ("tokens", "Tokens"),
+    ("keys", "Keys"),
     ("sessions", "Browser sign-ins"),
     ("passwords", "Passwords"),
     ("throttle", "Wrong passwords"),
     ("fetch", "Requests to apps"),
     ("retention", "How long things are kept"),
+    ("registration", "Apps that come by themselves"),
 ];
 
 fn title(section: &str) -> &str {

@@ -14,12 +14,18 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::scope::Scope;
+
 pub use docs::{help_text, manual};
 pub use error::{Origin, Problem, SettingsError};
 pub use reader::Key;
 use reader::Reader;
 pub use sources::{SettingsFlags, Sources};
-pub use values::{DatabaseKind, DatabaseUrl, Issuer, LogFormat, SigningAlgorithm};
+pub use values::{
+    DatabaseKind, DatabaseUrl, Issuer, LogFormat, RegistrationMode, SigningAlgorithm,
+};
+
+use crate::domain::resource;
 
 /// Every setting, checked. What each does stands beside its key in
 /// [`Settings::read`], and in `docs/settings.md`.
@@ -34,6 +40,10 @@ pub struct Settings {
     pub auto_migrate: bool,
     pub trusted_proxies: Vec<IpNet>,
     pub site_name: String,
+    /// None where it is empty.
+    pub policy_uri: Option<String>,
+    /// None where it is empty.
+    pub terms_uri: Option<String>,
     /// 0 for as many as there are cores.
     pub workers: usize,
     pub shutdown: Duration,
@@ -41,11 +51,13 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub database: DatabaseSettings,
     pub tokens: TokenSettings,
+    pub keys: KeySettings,
     pub sessions: SessionSettings,
     pub passwords: PasswordSettings,
     pub throttle: ThrottleSettings,
     pub fetch: FetchSettings,
     pub retention: RetentionSettings,
+    pub registration: RegistrationSettings,
 }
 
 /// `[log]`
@@ -86,6 +98,16 @@ pub struct TokenSettings {
     pub refresh_absolute: Option<Duration>,
     pub retry_window: Duration,
     pub signing_algorithm: SigningAlgorithm,
+    /// The resource servers that any app may ask access tokens for.
+    pub resources: Vec<String>,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct KeySettings {
+    /// `None`: keys are only replaced by order.
+    pub rotate: Option<Duration>,
 }
 
 /// `[sessions]`
@@ -135,6 +157,20 @@ pub struct RetentionSettings {
     pub ended_sessions: Duration,
     pub audit: Duration,
     pub prune: Duration,
+}
+
+/// `[registration]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct RegistrationSettings {
+    pub mode: RegistrationMode,
+    pub scopes: Scope,
+    pub per_address_hourly: u32,
+    pub hourly: u32,
+    pub unused: Duration,
+    pub client_id_documents: bool,
+    /// Empty: any.
+    pub document_hosts: Vec<String>,
 }
 
 const MINUTE: u64 = 60;
@@ -193,6 +229,12 @@ impl Settings {
             site_name: r.text(
                 ("site_name", "What the pages call this site."),
                 "Perennial",
+            ),
+            policy_uri: r.page(
+                ("policy_uri", "Your page about what becomes of people's data, told in the metadata; empty for none."),
+            ),
+            terms_uri: r.page(
+                ("terms_uri", "Your page with the terms of service, told in the metadata; empty for none."),
             ),
             workers: r.count(
                 ("workers", "Threads that answer requests; 0 for one to a core."),
@@ -267,9 +309,21 @@ impl Settings {
                     ("tokens.retry_window_seconds", "How long the same caller gets the same answer again for a token just used; no longer than the access token lives."),
                     1..=5 * MINUTE, 30,
                 ),
+                resources: r.list(
+                    ("tokens.resources", "The resource servers that any app may ask access tokens for (RFC 8707), beside those that it has itself."),
+                    "list of URIs",
+                    "a list of absolute URIs without fragments, such as [\"https://api.example\"] (in a variable or flag, with commas between)",
+                    |item| resource::check(item).is_ok().then(|| item.to_owned()),
+                ),
                 signing_algorithm: r.choice(
                     ("tokens.signing_algorithm", "What access tokens in JWT form are signed with."),
                     SigningAlgorithm::Es256,
+                ),
+            },
+            keys: KeySettings {
+                rotate: r.seconds_or_none(
+                    ("keys.rotate_seconds", "How old a signing key or the token secret gets before the next one takes over, which nobody notices; with 0 only `perennial key rotate` replaces them."),
+                    DAY..=YEARS, 90 * DAY,
                 ),
             },
             sessions: SessionSettings {
@@ -357,6 +411,37 @@ impl Settings {
                     MINUTE..=DAY, HOUR,
                 ),
             },
+            registration: RegistrationSettings {
+                mode: r.choice(
+                    ("registration.mode", "Who may register apps at /oauth/register: nobody, whoever holds an initial access token, or everybody."),
+                    RegistrationMode::Off,
+                ),
+                scopes: r.checked(
+                    ("registration.scopes", "What apps that came by themselves may ask people for."),
+                    "scopes, divided by spaces",
+                    default_scopes(),
+                    |text| text.parse().map_err(|_| "scopes, divided by spaces".to_owned()),
+                ),
+                per_address_hourly: r.count(
+                    ("registration.per_address_hourly", "How many apps one network may register in an hour, and of how many it may make this server read the document."),
+                    "", 1..=1_000_000, 20,
+                ),
+                hourly: r.count(
+                    ("registration.hourly", "The same for everybody together."),
+                    "", 1..=1_000_000, 500,
+                ),
+                unused: r.seconds(
+                    ("registration.unused_seconds", "An app that came by itself and that no administrator has reviewed is removed when nobody has used it for so long."),
+                    HOUR..=YEARS, 30 * DAY,
+                ),
+                client_id_documents: r.flag(
+                    ("registration.client_id_documents", "Whether a client ID may be the https address of the app's own metadata, which this server then reads."),
+                    false,
+                ),
+                document_hosts: r.hosts(
+                    ("registration.document_hosts", "The only hosts whose documents are read; without any, every public host's."),
+                ),
+            },
         }
     }
 
@@ -396,6 +481,10 @@ pub fn keys() -> Vec<Key> {
     let mut reader = Reader::default();
     Settings::read(&mut reader);
     reader.keys
+}
+
+fn default_scopes() -> Scope {
+    "openid profile email address phone offline_access".parse().unwrap_or_else(|_| Scope::empty())
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

@@ -2,6 +2,7 @@
 //! answer back; the aggregates beside it are free functions over a [`Connection`].
 
 pub mod alarms;
+pub mod allowances;
 mod any_connection;
 pub mod assertion_jtis;
 pub mod audit;
@@ -25,6 +26,7 @@ mod postgres_tls;
 pub mod prune;
 pub mod pushed_requests;
 pub mod recovery;
+pub mod registration_tokens;
 pub mod revoked_tokens;
 pub mod rotation;
 mod schema;

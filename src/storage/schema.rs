@@ -15,6 +15,9 @@ diesel::table! {
         sealed -> Binary,
         created_at -> BigInt,
         retired_at -> Nullable<BigInt>,
+        due_at -> Nullable<BigInt>,
+        current_since -> Nullable<BigInt>,
+        compromised_at -> Nullable<BigInt>,
     }
 }
 
@@ -25,6 +28,8 @@ diesel::table! {
         sealed -> Binary,
         created_at -> BigInt,
         retired_at -> Nullable<BigInt>,
+        due_at -> Nullable<BigInt>,
+        current_since -> Nullable<BigInt>,
     }
 }
 
@@ -67,6 +72,11 @@ diesel::table! {
         created_at -> BigInt,
         details -> Text,
         secret_sealed -> Nullable<Binary>,
+        origin -> Text,
+        reviewed_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+        registration_token_hash -> Nullable<Binary>,
+        fresh_until -> Nullable<BigInt>,
     }
 }
 
@@ -224,6 +234,25 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    registration_tokens (id) {
+        id -> Text,
+        hash -> Binary,
+        name -> Text,
+        created_at -> BigInt,
+        uses_left -> Nullable<BigInt>,
+        expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    allowances (key) {
+        key -> Binary,
+        whole_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     meta,
     token_keys,
@@ -240,5 +269,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     assertion_jtis,
     pushed_requests,
     sign_in_failures,
-    audit_events
+    audit_events,
+    registration_tokens,
+    allowances
 );

@@ -5,15 +5,17 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
+use super::app_face::face;
 use super::browser::{self, Accounts, SignedIn};
 use super::form::SubmittedForm;
 use super::oauth::authorize;
 use super::page::{Context, PageError, viewer};
 use super::pending::Pending;
 use super::views::{
-    self, AppFace, ConsentView, Nav, ScopeInfo, ScopeWords, scope_blocks, scope_lines, words,
+    self, ConsentView, Nav, ScopeInfo, ScopeWords, Unreviewed, When, scope_blocks, scope_lines,
+    words,
 };
-use crate::domain::redirect_uri::{form_action_source, host_in_words};
+use crate::domain::redirect_uri::{self, form_action_source, host_in_words};
 use crate::domain::scope::{Risk, ScopeDescription};
 use crate::protocol::authorize::{Checked, Next};
 use crate::protocol::oauth_error::Code;
@@ -91,12 +93,13 @@ async fn show(
     );
     let view = ConsentView {
         page: context.page(Nav::Nowhere, None),
-        app: AppFace::new(&checked.client.metadata.name),
+        app: face(&context.state, &checked.client),
         who: viewer(&who.account),
         scopes: scope_blocks(lines),
         again: remembered.is_some_and(|before| !checked.scope.is_subset_of(&before.scope)),
         back_to: host_in_words(&checked.to.redirect_uri),
         request: before.sealed,
+        unreviewed: unreviewed(&checked),
     };
     let target = form_action_source(&checked.to.redirect_uri);
     context.send_as(StatusCode::OK, target.as_deref(), &view)
@@ -130,6 +133,17 @@ async fn submit(
         }
         other => Err(PageError::bad_request(format!("a decision of {} bytes", other.len()))),
     }
+}
+
+/// What to tell the person of an app that nobody has checked.
+fn unreviewed(checked: &Checked) -> Option<Unreviewed> {
+    let client = &checked.client;
+    client.standing.is_unreviewed().then(|| Unreviewed {
+        since: When::full_date(client.created_at.as_millis()),
+        host: client.id.document_host(),
+        this_computer: url::Url::parse(&checked.to.redirect_uri)
+            .is_ok_and(|uri| redirect_uri::is_loopback(&uri)),
+    })
 }
 
 /// The words that the database has for these scopes.

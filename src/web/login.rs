@@ -76,7 +76,7 @@ fn send(
 ) -> Result<HttpResponse, PageError> {
     let view = LoginView {
         page: context.page(Nav::Nowhere, None),
-        app: wanted.face(),
+        app: wanted.face(context),
         request: wanted.sealed.clone(),
         username: username.to_owned(),
         stay,

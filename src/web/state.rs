@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::app_face::Pictures;
 use super::client_keys::RemoteKeys;
 use super::cookies::CookieNames;
+use super::key_keeper::KeyKeeper;
 use crate::clock::Clock;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::passwords::Passwords;
@@ -26,12 +28,16 @@ pub struct AppState {
     pub client_keys: RemoteKeys,
     /// The keys.
     pub keyring: Keyring,
+    /// What keeps them up to date.
+    pub keys: KeyKeeper,
     /// The time.
     pub clock: Clock,
     /// The pool that judges passwords.
     pub passwords: Passwords,
     /// Who asks other servers.
     pub fetcher: Fetcher,
+    /// The logos of apps that were fetched.
+    pub pictures: Pictures,
     /// The settings.
     pub settings: Arc<Settings>,
     /// The names of this server's cookies.

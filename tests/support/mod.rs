@@ -9,6 +9,7 @@ pub mod disk;
 pub mod families;
 pub mod gate;
 pub mod http;
+pub mod jwt;
 pub mod linearizability;
 pub mod local;
 pub mod logs;

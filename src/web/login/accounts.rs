@@ -27,7 +27,7 @@ pub async fn show(
     }
     let view = LoginAccountsView {
         page: context.page(Nav::Nowhere, None),
-        app: wanted.face(),
+        app: wanted.face(&context),
         request: wanted.sealed.clone(),
         accounts: lines(&accounts),
         has_room: accounts.has_room(),

@@ -12,11 +12,12 @@ use crate::domain::secret::PlainSecret;
 use crate::protocol::authorize::Checked;
 use crate::protocol::browsers;
 use crate::protocol::oauth_error::Code;
+use crate::web::app_face::face;
 use crate::web::browser::{self, SignedIn};
 use crate::web::form::SubmittedForm;
 use crate::web::oauth::authorize;
 use crate::web::page::{Context, PageError, viewer};
-use crate::web::views::{AppFace, LoginAgainView, LoginState, Nav};
+use crate::web::views::{LoginAgainView, LoginState, Nav};
 
 /// Whom an app wants to prove once more who they are.
 struct Asked {
@@ -54,7 +55,7 @@ impl Asked {
         let uri = &self.checked.to.redirect_uri;
         let view = LoginAgainView {
             page: context.page(Nav::Nowhere, None),
-            app: AppFace::new(&self.checked.client.metadata.name),
+            app: face(&context.state, &self.checked.client),
             who: viewer(&self.who.account),
             request: self.sealed.clone(),
             back_to: host_in_words(uri),

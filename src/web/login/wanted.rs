@@ -3,6 +3,7 @@
 use crate::domain::id::UserId;
 use crate::domain::redirect_uri::form_action_source;
 use crate::protocol::authorize::Checked;
+use crate::web::app_face::face;
 use crate::web::oauth::authorize;
 use crate::web::page::{Context, PageError};
 use crate::web::pending::Pending;
@@ -41,8 +42,8 @@ impl Wanted {
     }
 
     /// The app that asks.
-    pub fn face(&self) -> Option<AppFace> {
-        self.app.as_ref().map(|checked| AppFace::new(&checked.client.metadata.name))
+    pub fn face(&self, context: &Context) -> Option<AppFace> {
+        self.app.as_ref().map(|checked| face(&context.state, &checked.client))
     }
 
     /// Where to go on.

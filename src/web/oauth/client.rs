@@ -3,9 +3,8 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 
-use super::request;
 use crate::crypto::jws::Jws;
 use crate::domain::client::Client;
 use crate::domain::client_keys::{self, PublicKey};
@@ -14,24 +13,9 @@ use crate::protocol::client_assertion::{self, Audience, Keys, Source, Use, refus
 use crate::protocol::client_auth::{self, Credentials};
 use crate::protocol::oauth_error::OAuthError;
 use crate::storage::clients;
-use crate::web::form::Fields;
 use crate::web::state::AppState;
 
-/// The client of a request to the endpoint at `path`.
-///
-/// # Errors
-/// `invalid_request` for a request that mixes ways; `invalid_client` for one that proves nothing.
-pub async fn authenticate(
-    http: &HttpRequest,
-    fields: &Fields,
-    state: &web::Data<AppState>,
-    path: &'static str,
-    now: Timestamp,
-) -> Result<Client, OAuthError> {
-    prove(state, request::credentials(http, fields)?, path, now).await
-}
-
-/// The client of these credentials, read from the database.
+/// The client of these credentials, offered to the endpoint at `path`, read from the database.
 ///
 /// # Errors
 /// `invalid_client`; or what storage says.

@@ -9,6 +9,7 @@ pub mod introspect;
 pub mod metadata;
 pub mod obtain;
 pub mod par;
+pub mod register;
 pub mod request;
 pub mod revoke;
 pub mod token;
@@ -43,17 +44,35 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(web::post().to(introspect::introspect))
                 .default_service(web::to(answer::only_post)),
         )
+        .service(
+            web::resource("/oauth/register")
+                .wrap(cors(&["POST"]))
+                .route(web::post().to(register::register))
+                .default_service(web::to(register::other_method)),
+        )
+        .service(
+            web::resource("/oauth/register/{client_id}")
+                .wrap(cors(&["GET", "PUT", "DELETE"]))
+                .route(web::get().to(register::read))
+                .route(web::put().to(register::update))
+                .route(web::delete().to(register::remove))
+                .default_service(web::to(register::other_method)),
+        )
         .route(errors::SESSION_ENDED, web::get().to(errors::session_ended))
         .service(
             web::resource("/oauth/jwks.json")
                 .wrap(cors(&["GET"]))
                 .route(web::get().to(metadata::jwks)),
-        )
-        .service(
-            web::resource("/.well-known/oauth-authorization-server")
-                .wrap(cors(&["GET"]))
-                .route(web::get().to(metadata::document)),
         );
+    for path in metadata::DOCUMENTS {
+        well_known(config, path);
+    }
+}
+
+/// The metadata document at a path of its own.
+pub fn well_known(config: &mut ServiceConfig, path: &str) {
+    let resource = web::resource(path).wrap(cors(&["GET"]));
+    config.service(resource.route(web::get().to(metadata::document)));
 }
 
 /// Any origin, no credentials: what these endpoints need stands in the request itself.

@@ -1,6 +1,8 @@
 //! `POST /oauth/par` (RFC 9126): an app leaves its authorization request here, and gets a
 //! reference to put into the browser's address.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -11,6 +13,7 @@ use crate::protocol::authorize::{self, Parameters};
 use crate::protocol::oauth_error::OAuthError;
 use crate::protocol::pushed_requests;
 use crate::web::state::AppState;
+use crate::web::{client_address, client_documents};
 
 /// Where it is, below the issuer.
 pub const PATH: &str = "/oauth/par";
@@ -52,7 +55,10 @@ async fn respond(
 ) -> Result<Pushed, OAuthError> {
     let now = state.now();
     let fields = request::fields(http, body, &["request", "request_uri"])?;
-    let found = client::authenticate(http, &fields, state, PATH, now).await?;
+    let credentials = request::credentials(http, &fields)?;
+    let ip = client_address::address(http, &state.settings.trusted_proxies);
+    client_documents::for_app(state, ip, credentials.client_id.as_str()).await?;
+    let found = client::prove(state, credentials, PATH, now).await?;
     if fields.get("request_uri").is_some() {
         return Err(OAuthError::invalid_request("request_uri may not be pushed"));
     }
@@ -76,13 +82,13 @@ async fn respond(
     let reference = pushed_requests::reference();
     let parameters = parameters.pushed_as(reference.hash());
 
-    let (keyring, issuer, asked) =
-        (state.keyring.clone(), state.issuer().to_owned(), parameters.clone());
-    let checked = state
-        .db
-        .read(move |connection| authorize::check(connection, &keyring, &issuer, &asked))
-        .await?;
-    checked.map_err(pushed_requests::refusal)?;
+    let (keyring, settings, asked) =
+        (state.keyring.clone(), Arc::clone(&state.settings), parameters.clone());
+    let check = move |connection: &mut _| {
+        let (issuer, of_all) = (settings.issuer.as_str(), &settings.tokens.resources);
+        authorize::check(connection, &keyring, issuer, of_all, &asked)
+    };
+    state.db.read(check).await?.map_err(pushed_requests::refusal)?;
 
     let (life, hash) = (state.settings.tokens.pushed_request, reference.hash());
     state

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use super::{answer, client, request};
 use crate::crypto::signing::Algorithm;
 use crate::domain::client::Client;
+use crate::domain::resource::Resources;
+use crate::domain::scope::OPENID;
 use crate::domain::secret::PlainSecret;
 use crate::domain::time::Timestamp;
 use crate::protocol::access::Issuing;
@@ -109,7 +111,9 @@ async fn exchange(
         code: PlainSecret::new(request::required(fields, "code")?),
         redirect_uri: given("redirect_uri").map(str::to_owned),
         verifier: given("code_verifier").map(PlainSecret::new),
+        resources: resources(fields, state)?,
     };
+    state.keys.ready(id_token::algorithm(&client.metadata), arrived).await?;
     let caller = client_address::caller(http, state);
     let act = Act {
         now: arrived,
@@ -160,6 +164,8 @@ async fn refresh(
         };
         match rotate(state, &command.1).await? {
             RotateOutcome::ClientsChanged => state.clients.forget(),
+            // Of a key that another node has and this one has yet to read.
+            RotateOutcome::UnknownKey if state.keys.follow().await? => {}
             outcome => return told(state, &command.0.client, &command.1, outcome).await,
         }
     }
@@ -211,6 +217,7 @@ fn command(
     let asked = RefreshRequest {
         token: request::required(fields, "refresh_token")?.to_owned(),
         scope: fields.get("scope").map(str::to_owned),
+        resources: resources(fields, state)?,
     };
     let command = refresh::command(
         &state.keyring,
@@ -224,6 +231,15 @@ fn command(
     Ok((known, command))
 }
 
+/// The `resource` parameters, of which there may be several (RFC 8707 section 2.2).
+fn resources(
+    fields: &Fields,
+    state: &web::Data<AppState>,
+) -> Result<Option<Resources>, OAuthError> {
+    Resources::parse(fields.all("resource"), state.issuer())
+        .map_err(|error| OAuthError::new(Code::InvalidTarget, error))
+}
+
 /// The answer to what came of a rotation.
 async fn told(
     state: &web::Data<AppState>,
@@ -232,6 +248,9 @@ async fn told(
     outcome: RotateOutcome,
 ) -> Result<(TokenAnswer, Worth), OAuthError> {
     let session = session_of(&outcome);
+    if matches!(&outcome, RotateOutcome::Given(_, family) if family.scope.contains(OPENID)) {
+        state.keys.ready(id_token::algorithm(&client.metadata), state.now()).await?;
+    }
     let asked = asked(state, &outcome).await?;
     let issuing = issuing(state);
     let (answer, how) =

@@ -1,5 +1,8 @@
 //! The administrators' pages.
 
+mod client_details;
+mod clients;
+
 use askama::Template;
 
 use super::form::{Choice, Faults};
@@ -8,6 +11,10 @@ use super::spark::Spark;
 use super::stem::{Knot, Stem};
 use super::table::{Caption, Column, Empty, Head, Pager};
 use super::words::When;
+pub use client_details::ClientDetailsForm;
+pub use clients::{
+    AdminClientFormView, AdminClientSecretView, AdminClientsView, ClientDoubt, ClientRow,
+};
 
 /// A link with its words; the path begins with the base.
 #[derive(Clone, Debug)]
@@ -595,6 +602,44 @@ impl ConfirmView {
         }
     }
 
+    /// `GET /admin/keys/rotate`; the form posts to the same path.
+    pub fn rotate_keys(page: Page) -> Self {
+        Self {
+            heading: "Replace the signing keys?".to_owned(),
+            lead: "Nobody is signed out. It can’t be undone.".to_owned(),
+            points: vec![
+                "New keys are published ten minutes before they sign, so that apps and APIs have \
+                 them by then."
+                    .to_owned(),
+                "The keys in use now go on proving what they signed, and are published for a day \
+                 after that."
+                    .to_owned(),
+            ],
+            action: format!("{}/admin/keys/rotate", page.base),
+            button: "Replace the signing keys".to_owned(),
+            back: Link { href: format!("{}/admin/keys", page.base), text: "Keys".to_owned() },
+            page,
+        }
+    }
+
+    /// `GET /admin/keys/secret/rotate`; the form posts to the same path.
+    pub fn rotate_secret(page: Page) -> Self {
+        Self {
+            heading: "Replace the token secret?".to_owned(),
+            lead: "Nobody is signed out. It can’t be undone.".to_owned(),
+            points: vec![
+                "A new secret comes into use after ten minutes, when every node has it.".to_owned(),
+                "Each session moves to it at its next refresh. The old one is removed when no \
+                 session needs it any more."
+                    .to_owned(),
+            ],
+            action: format!("{}/admin/keys/secret/rotate", page.base),
+            button: "Replace the token secret".to_owned(),
+            back: Link { href: format!("{}/admin/keys", page.base), text: "Keys".to_owned() },
+            page,
+        }
+    }
+
     /// `GET /admin/clients/{id}/new-secret`; the form posts to the same path.
     pub fn new_secret(page: Page, id: &str, name: &str) -> Self {
         let client = format!("{}/admin/clients/{}", page.base, segment(id));
@@ -623,194 +668,12 @@ fn words_count(sessions: u64) -> String {
 }
 
 /// An id as one segment of a path.
-fn segment(id: &str) -> String {
+pub fn segment(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC)
         .to_string()
         .replace("%2D", "-")
         .replace("%5F", "_")
         .replace("%2E", ".")
-}
-
-/// A line of the apps table.
-#[derive(Clone, Debug)]
-pub struct ClientRow {
-    /// The client ID.
-    pub client_id: String,
-    /// The app.
-    pub app: AppFace,
-    /// "Public" or "Confidential".
-    pub kind: &'static str,
-    /// The hosts it sends people back to.
-    pub goes_back_to: String,
-    /// "JWT" or "Opaque".
-    pub access_token: &'static str,
-    /// "5,940".
-    pub sessions: String,
-}
-
-/// `GET /admin/clients`
-#[derive(Clone, Debug, Template)]
-#[template(path = "pages/admin_clients.html")]
-pub struct AdminClientsView {
-    /// The page.
-    pub page: Page,
-    /// The words above the table.
-    pub caption: Caption,
-    /// From [`AdminClientsView::COLUMNS`].
-    pub heads: Vec<Head>,
-    /// The apps; none shows the page that says how to register one.
-    pub rows: Vec<ClientRow>,
-    /// The links under the table.
-    pub pager: Pager,
-}
-
-impl AdminClientsView {
-    /// The columns.
-    pub const COLUMNS: [Column; 6] = [
-        Column::plain("App"),
-        Column::plain("Client ID"),
-        Column::plain("Type"),
-        Column::plain("Goes back to"),
-        Column::plain("Access tokens"),
-        Column::plain("Sessions").end(),
-    ];
-}
-
-/// `GET /admin/clients/new`, `POST /admin/clients`; `GET, POST /admin/clients/{id}`
-#[derive(Clone, Debug, Template)]
-#[template(path = "pages/admin_client.html")]
-pub struct AdminClientFormView {
-    /// The page.
-    pub page: Page,
-    /// The app as it is stored, when it is being changed; `None` registers a new one.
-    pub stored: Option<AppFace>,
-    /// "5,940 sessions", for a stored app.
-    pub sessions: String,
-    /// The name typed.
-    pub name: String,
-    /// The client ID.
-    pub client_id: String,
-    /// Whether it keeps a secret.
-    pub confidential: bool,
-    /// How a confidential one says who it is: [`AdminClientFormView::auth_methods`].
-    pub auth_methods: Vec<Choice>,
-    /// One redirect URI a line.
-    pub redirect_uris: String,
-    /// Whether it has the authorization code grant.
-    pub grant_code: bool,
-    /// Whether it has the refresh token grant.
-    pub grant_refresh: bool,
-    /// Whether PKCE is required of it.
-    pub require_pkce: bool,
-    /// The scopes, separated by spaces.
-    pub scope: String,
-    /// Whether people aren't asked.
-    pub skip_consent: bool,
-    /// The audiences of its access tokens, separated by spaces.
-    pub audience: String,
-    /// Whether it may ask about tokens whose audience it is.
-    pub introspect: bool,
-    /// Whether its access tokens are JWTs rather than opaque.
-    pub jwt: bool,
-    /// Whether its rotation is strict rather than resumable.
-    pub strict: bool,
-    /// The retry window, in seconds; nothing for the server's own.
-    pub retry_window: String,
-    /// The server's own retry window: "30 seconds".
-    pub usual_window: String,
-    /// What is to be put right, by [`Faults::CLIENT`].
-    pub faults: Faults,
-}
-
-impl AdminClientFormView {
-    /// The form of a new app, with defaults that are safe.
-    pub fn new(page: Page) -> Self {
-        Self {
-            page,
-            stored: None,
-            sessions: String::new(),
-            name: String::new(),
-            client_id: String::new(),
-            confidential: false,
-            auth_methods: Self::auth_methods("client_secret_basic"),
-            redirect_uris: String::new(),
-            grant_code: true,
-            grant_refresh: true,
-            require_pkce: true,
-            scope: "openid profile email offline_access".to_owned(),
-            skip_consent: false,
-            audience: String::new(),
-            introspect: false,
-            jwt: true,
-            strict: false,
-            retry_window: String::new(),
-            usual_window: "30 seconds".to_owned(),
-            faults: Faults::new(Faults::CLIENT),
-        }
-    }
-
-    /// The ways in which a confidential app says who it is.
-    pub fn auth_methods(chosen: &str) -> Vec<Choice> {
-        Choice::list(
-            &[
-                ("client_secret_basic", "Secret in the Authorization header"),
-                ("client_secret_post", "Secret in the body of the request"),
-                ("client_secret_jwt", "Assertion signed with the secret"),
-                ("private_key_jwt", "Assertion signed with the app’s own key"),
-            ],
-            chosen,
-        )
-    }
-
-    /// Whether it has a secret, which could be a new one.
-    pub fn has_secret(&self) -> bool {
-        let by_key = |choice: &Choice| choice.chosen && choice.value == "private_key_jwt";
-        self.confidential && !self.auth_methods.iter().any(by_key)
-    }
-
-    /// The path of the list of apps.
-    pub fn clients(&self) -> String {
-        format!("{}/admin/clients", self.page.base)
-    }
-
-    /// Where the form goes.
-    pub fn action(&self) -> String {
-        match self.stored {
-            Some(_) => self.own(),
-            None => format!("{}/admin/clients", self.page.base),
-        }
-    }
-
-    /// The path of the stored app.
-    pub fn own(&self) -> String {
-        format!("{}/admin/clients/{}", self.page.base, segment(&self.client_id))
-    }
-
-    /// The link to the app's sessions.
-    pub fn all_sessions(&self) -> String {
-        super::table::href(
-            &format!("{}/admin/sessions", self.page.base),
-            &[("client", &self.client_id)],
-        )
-    }
-}
-
-/// The page that shows a client secret, once.
-#[derive(Clone, Debug, Template)]
-#[template(path = "pages/admin_client_secret.html")]
-pub struct AdminClientSecretView {
-    /// The page.
-    pub page: Page,
-    /// The name of the app.
-    pub name: String,
-    /// Whether the app is new, rather than its secret.
-    pub created: bool,
-    /// The client ID.
-    pub client_id: String,
-    /// The secret; `None` for a public app, which has none.
-    pub secret: Option<String>,
-    /// The URL that its developers begin with.
-    pub discovery: String,
 }
 
 /// A line of the audit log.
@@ -885,6 +748,8 @@ pub struct KeyRow {
     pub badge: Badge,
     /// When it was made: [`When::full_date`].
     pub made: When,
+    /// When the next one takes over: "26 November 2026".
+    pub rotates: String,
 }
 
 /// A token secret.
@@ -904,6 +769,8 @@ pub struct SecretLine {
 pub struct AdminKeysView {
     /// The page.
     pub page: Page,
+    /// Whether keys are replaced by age.
+    pub by_itself: bool,
     /// The signing keys.
     pub keys: Vec<KeyRow>,
     /// The token secrets.

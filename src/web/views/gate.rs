@@ -69,6 +69,17 @@ impl LoginView {
     }
 }
 
+/// What a person should know of an app that nobody has checked.
+#[derive(Clone, Debug)]
+pub struct Unreviewed {
+    /// When it came: [`When::full_date`].
+    pub since: When,
+    /// The host of its metadata document, where it has one.
+    pub host: Option<String>,
+    /// Whether the answer goes to a program on the person's own computer.
+    pub this_computer: bool,
+}
+
 /// `GET, POST /login/again`
 #[derive(Clone, Debug, Template)]
 #[template(path = "pages/login_again.html")]
@@ -173,6 +184,16 @@ pub struct ConsentView {
     pub request: String,
     /// The host that either answer leads back to.
     pub back_to: String,
+    /// Where nobody has checked the app.
+    pub unreviewed: Option<Unreviewed>,
+}
+
+impl ConsentView {
+    /// Whether the answer goes to a program on the person's own computer, of an app that nobody
+    /// has checked.
+    pub fn this_computer(&self) -> bool {
+        self.unreviewed.as_ref().is_some_and(|doubt| doubt.this_computer)
+    }
 }
 
 /// `GET /signed-out`, after `POST /logout`

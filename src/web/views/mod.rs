@@ -26,16 +26,16 @@ pub use account::{
 pub use admin::{
     AdminClientFormView, AdminClientSecretView, AdminClientsView, AdminKeysView, AdminRevokeView,
     AdminSessionView, AdminSessionsView, AdminUserView, AdminUsersView, AdminView, AlarmBox,
-    AlarmLine, AuditRow, AuditView, BusyApp, Caller, ClientRow, ConfirmView, Figure, HealthLine,
-    KeyRow, Link, Reading, RecoveryNotice, RevokeThing, SecretLine, SessionRow, UserRow,
-    UserSession,
+    AlarmLine, AuditRow, AuditView, BusyApp, Caller, ClientDetailsForm, ClientDoubt, ClientRow,
+    ConfirmView, Figure, HealthLine, KeyRow, Link, Reading, RecoveryNotice, RevokeThing,
+    SecretLine, SessionRow, UserRow, UserSession, segment,
 };
 pub use device::{Device, device, program};
 pub use form::{Choice, Fault, Faults};
 pub use gate::{
     AccountLine, ConsentView, DeveloperFacts, ErrorServerView, ErrorView, FormPostView,
     LoginAccountsView, LoginAgainView, LoginState, LoginView, SetupView, SignOutView,
-    SignedOutView,
+    SignedOutView, Unreviewed,
 };
 pub use page::{AppFace, Badge, Flash, Nav, Page, Tone, Viewer};
 pub use scopes::{

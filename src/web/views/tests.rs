@@ -355,8 +355,10 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "login-error": login(LoginState::Wrong { tries: Some(fill.text("You have 3 tries left before a short wait.")) });
         "login-throttled": login(LoginState::Throttled { until: When::clock(NOW), about: words::about(NOW, NOW + 4 * MINUTE) });
         "login-stale": login(LoginState::Again { text: fill.text("That form had grown too old. Please sign in once more.") });
-        "consent": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: fill.text("app.meadow.example") };
-        "consent-new": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: true, request: fill.text("req"), back_to: fill.text("app.meadow.example") };
+        "consent": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: fill.text("app.meadow.example"), unreviewed: None };
+        "consent-new": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: true, request: fill.text("req"), back_to: fill.text("app.meadow.example"), unreviewed: None };
+        "consent-unreviewed": ConsentView { page: gate(), app: AppFace { logo: Some(format!("{}/logos/meadow", gate().base)), pages: vec![("privacy policy", "https://app.meadow.example/policy".into())], ..app() }, who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: "127.0.0.1:8085".into(), unreviewed: Some(Unreviewed { since: When::full_date(NOW), host: None, this_computer: true }) };
+        "consent-document": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: fill.text("app.meadow.example"), unreviewed: Some(Unreviewed { since: When::full_date(NOW), host: Some(fill.text("app.meadow.example")), this_computer: false }) };
         "login-again": LoginAgainView { page: gate(), app: app(), who: who.clone(), request: fill.text("req"), back_to: fill.text("app.meadow.example"), state: LoginState::Fresh };
         "login-again-error": LoginAgainView { page: gate(), app: app(), who: who.clone(), request: fill.text("req"), back_to: fill.text("app.meadow.example"), state: LoginState::Wrong { tries: Some(fill.text("You have 1 try left before a short wait.")) } };
         "login-again-throttled": LoginAgainView { page: gate(), app: app(), who: who.clone(), request: fill.text("req"), back_to: fill.text("app.meadow.example"), state: LoginState::Throttled { until: When::clock(NOW), about: words::about(NOW, NOW + 4 * MINUTE) } };
@@ -577,14 +579,15 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             caption: Caption { count: "14 apps".into(), rest: "by name".into() },
             heads: heads(&AdminClientsView::COLUMNS, "name", "/admin/clients", &[]),
             rows: vec![
-                ClientRow { client_id: fill.text("orchard-mail"), app: AppFace::new(&fill.text("Orchard Mail")), kind: "Confidential", goes_back_to: "mail.orchard.example".into(), access_token: "JWT", sessions: "8,211".into() },
-                ClientRow { client_id: "meadow-notes".into(), app: AppFace::new("Meadow Notes"), kind: "Public", goes_back_to: "app.meadow.example, 127.0.0.1".into(), access_token: "Opaque", sessions: "5,940".into() },
+                ClientRow { client_id: fill.text("orchard-mail"), app: AppFace::new(&fill.text("Orchard Mail")), kind: "Confidential", goes_back_to: "mail.orchard.example".into(), access_token: "JWT", sessions: "8,211".into(), check: AdminClientsView::check(true) },
+                ClientRow { client_id: "meadow-notes".into(), app: AppFace::new("Meadow Notes"), kind: "Public", goes_back_to: "app.meadow.example, 127.0.0.1".into(), access_token: "Opaque", sessions: "5,940".into(), check: AdminClientsView::check(false) },
             ],
             pager: Pager::default(),
         };
         "admin-clients-empty": AdminClientsView { page: admin(Nav::AdminClients), caption: Caption { count: "0 apps".into(), rest: String::new() }, heads: Vec::new(), rows: Vec::new(), pager: Pager::default() };
         "admin-client-new": AdminClientFormView::new(admin(Nav::AdminClients));
         "admin-client": client_view(fill);
+        "admin-client-unreviewed": AdminClientFormView { doubt: Some(ClientDoubt { text: fill.text("It registered itself on 23 November 2026."), unused: "30 days".into() }), ..client_view(fill) };
         "admin-client-error": {
             let faults = Faults::CLIENT.iter().fold(Faults::new(Faults::CLIENT), |faults, field| faults.with(field, fill.text("Put this right.")));
             AdminClientFormView { faults, ..client_view(fill) }
@@ -607,9 +610,12 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             pager: Pager { shown: "1 to 2 of 412".into(), first: None, next: Some("/admin/audit?after=2".into()) },
         };
         "admin-audit-empty": AuditView { page: admin(Nav::AdminAudit), q: String::new(), events: AuditView::events(""), from: String::new(), to: String::new(), filtered: false, kept: "400 days".into(), caption: Caption { count: "0 events".into(), rest: String::new() }, rows: Vec::new(), pager: Pager::default() };
+        "confirm-rotate-keys": ConfirmView::rotate_keys(admin(Nav::AdminKeys));
+        "confirm-rotate-secret": ConfirmView::rotate_secret(admin(Nav::AdminKeys));
         "admin-keys": AdminKeysView {
             page: admin(Nav::AdminKeys),
-            keys: vec![KeyRow { id: fill.text("2026-11-a"), algorithm: "ES256".into(), badge: Badge::new(Tone::Good, "pencil", "Signing now"), made: When::full_date(NOW - 80 * DAY) }],
+            by_itself: true,
+            keys: vec![KeyRow { id: fill.text("2026-11-a"), algorithm: "ES256".into(), badge: Badge::new(Tone::Good, "pencil", "Signing now"), made: When::full_date(NOW - 80 * DAY), rotates: "26 November 2026".into() }],
             secrets: vec![SecretLine { name: "Secret 1".into(), badge: Badge::new(Tone::Good, "check", "In use"), text: fill.text("since 1 September 2026") }],
             fingerprint: Some("3f2a 91c0".into()),
         };
@@ -752,7 +758,7 @@ fn every_icon_and_file_exists() {
 #[test]
 fn every_link_and_form_stays_below_the_base() {
     // The paths that handlers answer, without what follows an id.
-    const KNOWN: [&str; 25] = [
+    const KNOWN: [&str; 27] = [
         "/login",
         "/login/accounts",
         "/login/again",
@@ -775,11 +781,13 @@ fn every_link_and_form_stays_below_the_base() {
         "/admin/clients/new",
         "/admin/audit",
         "/admin/keys",
+        "/admin/keys/rotate",
+        "/admin/keys/secret/rotate",
         "/oauth/jwks.json",
         "/static",
         "",
     ];
-    const WITH_ID: [&str; 16] = [
+    const WITH_ID: [&str; 17] = [
         "/account/sessions/*/end",
         "/account/apps/*/remove",
         "/account/alarms/*",
@@ -795,12 +803,13 @@ fn every_link_and_form_stays_below_the_base() {
         "/admin/clients/*",
         "/admin/clients/*/new-secret",
         "/admin/clients/*/remove",
+        "/admin/clients/*/review",
         "/static/*",
     ];
     for (name, html) in samples(Fill::Usual) {
         for link in values(&html, "href").into_iter().chain(values(&html, "action")) {
-            // The page that hands an answer over leads to the app.
-            if link.starts_with('#') || name == "form-post" && link.starts_with("https:") {
+            // An app's own pages, and the page that hands an answer over, lead elsewhere.
+            if link.starts_with('#') || link.starts_with("https://") {
                 continue;
             }
             let path = link.split(['?', '#']).next().unwrap();

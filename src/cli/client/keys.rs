@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::failure::Failure;
+use crate::cli::failure::Failure;
 use crate::domain::client_details::ClientDetails;
 
 /// What a client signs with, and what it must sign.
