@@ -16,6 +16,7 @@ pub mod client_details;
 pub mod consent;
 pub mod history;
 pub mod id;
+pub mod logout;
 pub mod password_policy;
 pub mod recovery;
 pub mod redirect_uri;

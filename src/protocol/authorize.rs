@@ -431,7 +431,7 @@ pub fn grant(
 }
 
 /// Adds parameters to a URI; what it has stays to the letter (RFC 6749 section 3.1.2).
-fn with_query(uri: &str, pairs: &[(&str, &str)]) -> String {
+pub(super) fn with_query(uri: &str, pairs: &[(&str, &str)]) -> String {
     let query: String = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(pairs.iter().copied())
         .finish();
