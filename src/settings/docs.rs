@@ -11,6 +11,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("sessions", "Browser sign-ins"),
     ("passwords", "Passwords"),
     ("throttle", "Wrong passwords"),
+    ("fetch", "Requests to apps"),
     ("retention", "How long things are kept"),
 ];
 

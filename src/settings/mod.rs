@@ -44,6 +44,7 @@ pub struct Settings {
     pub sessions: SessionSettings,
     pub passwords: PasswordSettings,
     pub throttle: ThrottleSettings,
+    pub fetch: FetchSettings,
     pub retention: RetentionSettings,
 }
 
@@ -114,6 +115,16 @@ pub struct ThrottleSettings {
     pub address_tries: u32,
     pub window: Duration,
     pub longest_pause: Duration,
+}
+
+/// `[fetch]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct FetchSettings {
+    pub allow_private_networks: bool,
+    pub ca_file: Option<PathBuf>,
+    pub time: Duration,
+    pub body_bytes: usize,
 }
 
 /// `[retention]`
@@ -308,6 +319,23 @@ impl Settings {
                 longest_pause: r.seconds(
                     ("throttle.longest_pause_seconds", "The pause grows with each wrong password up to this."),
                     1..=DAY, 15 * MINUTE,
+                ),
+            },
+            fetch: FetchSettings {
+                allow_private_networks: r.flag(
+                    ("fetch.allow_private_networks", "Lets addresses that apps name be private or loopback ones, and http on loopback: for apps inside your own network, and for tests."),
+                    false,
+                ),
+                ca_file: r.path_or_none(
+                    ("fetch.ca_file", "A PEM file of certificate authorities that are trusted beside the system's when apps' keys and documents are fetched."),
+                ),
+                time: r.seconds(
+                    ("fetch.timeout_seconds", "How long one such request may take, from the name's resolution to the last byte."),
+                    1..=MINUTE, 5,
+                ),
+                body_bytes: r.count(
+                    ("fetch.body_bytes", "The longest answer that is read."),
+                    "bytes", 1_024..=1_048_576, 65_536,
                 ),
             },
             retention: RetentionSettings {

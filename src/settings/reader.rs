@@ -162,6 +162,12 @@ impl Reader {
         .into()
     }
 
+    /// The path of a file that needn't be named.
+    pub(super) fn path_or_none(&mut self, name: Name) -> Option<PathBuf> {
+        let path = self.checked(name, "path", String::new(), |text| Ok(text.to_owned()));
+        (!path.is_empty()).then(|| path.into())
+    }
+
     pub(super) fn flag(&mut self, name: Name, default: bool) -> bool {
         self.take(name, "true or false".to_owned(), (default, default.to_string()), |raw| match raw
         {

@@ -17,3 +17,4 @@ pub mod process;
 pub mod server;
 pub mod tools;
 pub mod trace;
+pub mod web_server;
