@@ -133,12 +133,7 @@ struct Claims<'a> {
 ///
 /// # Errors
 /// When no key of the app's algorithm is there.
-pub fn token(
-    keyring: &Keyring,
-    issuer: &str,
-    claimed: &Claimed,
-    now: Timestamp,
-) -> Result<String> {
+pub fn token(keyring: &Keyring, issuer: &str, claimed: &Claimed, now: Timestamp) -> Result<String> {
     let (client, delivery) = (&claimed.client, &claimed.delivery);
     let algorithm = id_token::algorithm(&client.metadata);
     let stored = keyring.stored();

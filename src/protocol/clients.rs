@@ -8,6 +8,7 @@ use crate::domain::secret::PlainSecret;
 use crate::domain::token_family::EndCause;
 use crate::storage::{
     Connection, Result, StorageError, authorization_codes, clients, consents, endings as stored,
+    logout_deliveries,
 };
 
 /// What each client secret starts with.

@@ -13,6 +13,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("throttle", "Wrong passwords"),
     ("fetch", "Requests to apps"),
     ("retention", "How long things are kept"),
+    ("logout", "Telling apps of sign-outs"),
 ];
 
 fn title(section: &str) -> &str {

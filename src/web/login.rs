@@ -228,5 +228,6 @@ async fn end(http: &HttpRequest, context: &Context, who: &SignedIn) -> Result<()
 }
 
 async fn signed_out(context: Context) -> Result<HttpResponse, PageError> {
-    context.send(&SignedOutView { page: context.page(Nav::Nowhere, None), others: None })
+    let page = context.page(Nav::Nowhere, None);
+    context.send(&SignedOutView { page, others: None, back: None })
 }

@@ -5,6 +5,7 @@ pub mod account;
 pub mod admin;
 pub mod assets;
 pub mod audit_words;
+pub mod backchannel;
 pub mod browser;
 pub mod client_address;
 pub mod consent;

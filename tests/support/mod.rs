@@ -8,6 +8,7 @@ pub mod disk;
 pub mod families;
 pub mod http;
 pub mod linearizability;
+pub mod listener;
 pub mod local;
 pub mod logs;
 pub mod oauth;

@@ -33,8 +33,8 @@ pub use admin::{
 pub use device::{Device, device, program};
 pub use form::{Choice, Fault, Faults};
 pub use gate::{
-    ConsentView, DeveloperFacts, ErrorServerView, ErrorView, LoginState, LoginView, SetupView,
-    SignOutView, SignedOutView,
+    ConsentView, DeveloperFacts, ErrorServerView, ErrorView, GoBack, LoginState, LoginView,
+    LogoutView, SetupView, SignOutView, SignedOutView,
 };
 pub use page::{AppFace, Badge, Flash, Nav, Page, Tone, Viewer};
 pub use scopes::{

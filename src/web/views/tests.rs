@@ -30,6 +30,9 @@ impl Fill {
     }
 }
 
+/// An app's own page.
+const APP: &str = "https://app.meadow.example/signed-out";
+
 fn page(fill: Fill, nav: Nav) -> Page {
     Page {
         lang: "en",
@@ -347,8 +350,24 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "login-again": login(LoginState::Again { text: fill.text("That form had grown too old. Please sign in once more.") });
         "consent": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: fill.text("app.meadow.example") };
         "consent-new": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: true, request: fill.text("req"), back_to: fill.text("app.meadow.example") };
-        "signed-out": SignedOutView { page: gate(), others: Some("You are still signed in on 3 other devices.".into()) };
-        "sign-out": SignOutView { page: gate(), who };
+        "signed-out": SignedOutView { page: gate(), others: Some("You are still signed in on 3 other devices.".into()), back: None };
+        "signed-out-back": SignedOutView { page: gate(), others: None, back: Some(GoBack { address: APP.into(), name: fill.text("Meadow Notes") }) };
+        "sign-out": SignOutView { page: gate(), who: who.clone() };
+        "logout": LogoutView { page: gate(), app: Some(app()), who: who.clone(), request: fill.text("req"), apps: fill.text("Fern Mail, Orchard"), developer: None };
+        "logout-nobody": LogoutView {
+            page: gate(),
+            app: None,
+            who,
+            request: fill.text("req"),
+            apps: String::new(),
+            developer: Some(DeveloperFacts {
+                error: "invalid_request".into(),
+                description: "post_logout_redirect_uri was sent without an id_token_hint or a client_id".into(),
+                client: None,
+                sent: Some(fill.text("https://app.meadow.example/signed-out")),
+                when: When::exact(NOW),
+            }),
+        };
         "error": ErrorView {
             page: gate(),
             heading: "We stopped before signing you in".into(),
@@ -720,11 +739,12 @@ fn every_icon_and_file_exists() {
 #[test]
 fn every_link_and_form_stays_below_the_base() {
     // The paths that handlers answer, without what follows an id.
-    const KNOWN: [&str; 22] = [
+    const KNOWN: [&str; 23] = [
         "/login",
         "/login/switch",
         "/consent",
         "/logout",
+        "/oauth/logout/confirm",
         "/setup",
         "/account",
         "/account/sessions",
@@ -764,7 +784,7 @@ fn every_link_and_form_stays_below_the_base() {
     ];
     for (name, html) in samples(Fill::Usual) {
         for link in values(&html, "href").into_iter().chain(values(&html, "action")) {
-            if link.starts_with('#') {
+            if link.starts_with('#') || link == APP {
                 continue;
             }
             let path = link.split(['?', '#']).next().unwrap();
@@ -801,6 +821,8 @@ fn forms_have_the_fields_that_handlers_read() {
         ("login-app", "/login", vec!["csrf", "password", "request", "stay", "username"]),
         ("login", "/login", vec!["csrf", "password", "stay", "username"]),
         ("consent", "/consent", vec!["csrf", "decision", "request"]),
+        ("logout", "/oauth/logout/confirm", vec!["apps", "csrf", "request"]),
+        ("logout-nobody", "/oauth/logout/confirm", vec!["csrf", "request"]),
         ("setup", "/setup", vec!["csrf", "display_name", "email", "link", "password", "username"]),
         (
             "admin-revoke",
