@@ -11,6 +11,7 @@ use perennial::domain::client::{ClientId, ClientMetadata};
 use perennial::domain::client_details::{ClientDetails, SubjectType};
 use perennial::protocol::act::Act;
 use perennial::protocol::clients;
+use perennial::storage::logout_deliveries;
 use serde_json::{Value, json};
 
 use crate::on_both_databases;
@@ -78,6 +79,23 @@ impl House {
     fn due(&self) -> u64 {
         let due = "SELECT count(*) FROM logout_deliveries WHERE due_at IS NOT NULL";
         self.server.sql(due).parse().unwrap()
+    }
+
+    /// How often what is due for an app was begun.
+    fn attempts(&self, client: &str) -> String {
+        self.server
+            .sql(&format!("SELECT attempts FROM logout_deliveries WHERE client_id = '{client}'"))
+    }
+
+    /// Waits until the courier has looked for what is due now: it takes all of that at once, and
+    /// something for this app is among it.
+    async fn after_a_look(&self, marker: &App) {
+        let path = format!("/{}", marker.id);
+        let before = self.ear.posts(&path).len();
+        let browser = self.world.sign_in(&self.world.admin).await;
+        self.tokens(&browser, marker, SCOPE).await;
+        sign_out(&browser.http).await;
+        self.ear.wait_for(&path, before + 1).await;
     }
 
     /// What the audit log says of attempts for an app, in order.
@@ -260,10 +278,7 @@ on_both_databases! {
         let said = house.wait_for_audit("rp", 1).await;
         assert!(said[0].starts_with("logout.failed attempt 1: 127.0.0.1 can't be connected to"), "{said:?}");
         let house = House { ear: Listener::start_at(port).await, ..house };
-        // Not before its time.
-        house.server.travel_seconds(10);
-        house.server.db.call_courier();
-        house.server.travel_seconds(10);
+        house.server.travel_seconds(20);
         let posts = house.ear.wait_for("/rp", 1).await;
         let claims = house.claims(&posts[0]).await;
         assert_eq!(claims["iat"], house.server.now().as_seconds(), "fresh at each attempt");
@@ -273,7 +288,7 @@ on_both_databases! {
 
     async fn an_error_is_tried_again_with_the_same_id_and_longer_pauses(database: TestDatabase) {
         let house = House::start(database).await;
-        let rp = house.app("rp").await;
+        let (rp, marker) = (house.app("rp").await, house.app("marker").await);
         house.ear.next("/rp", &[500, 302, 404, 429].map(Reply::Status));
         let browser = house.world.sign_in(&house.world.person).await;
         house.tokens(&browser, &rp, SCOPE).await;
@@ -283,10 +298,8 @@ on_both_databases! {
         for (attempt, pause) in [0, 15, 60, 240, 960].into_iter().enumerate() {
             if pause > 0 {
                 house.server.travel_seconds(pause * 3 / 4);
-                house.server.db.call_courier();
-                // Nothing is due yet; what is, would be begun before this answers.
-                house.server.http().get("/readyz").await.expect(200);
-                assert_eq!(house.ear.posts("/rp").len(), attempt);
+                house.after_a_look(&marker).await;
+                assert_eq!(house.attempts("rp"), attempt.to_string(), "not before its time");
                 house.server.travel_seconds(pause / 2);
             }
             let posts = house.ear.wait_for("/rp", attempt + 1).await;
@@ -440,9 +453,9 @@ on_both_databases! {
         house.server.travel_seconds(MINUTE);
         house.app("rp").await;
         sign_out(&here.http).await;
-        house.server.db.call_courier();
-        house.server.http().get("/readyz").await.expect(200);
+        house.after_a_look(&house.app("marker").await).await;
         assert_eq!(house.ear.posts("/rp").len(), 1);
+        assert_eq!(house.audit("rp").len(), 1);
     }
 
     async fn a_sign_in_that_ends_by_itself_is_told_of(database: TestDatabase) {
@@ -459,8 +472,10 @@ on_both_databases! {
         browser.http.get("/account").await.expect(200);
         house.server.travel_seconds(50 * MINUTE);
         browser.http.get("/account").await.expect(200);
-        // A look or two, by the real clock.
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        let now = house.server.now();
+        let look = move |connection: &mut _| logout_deliveries::look(connection, None, 10, now);
+        let found = house.server.db.read(look).await.unwrap();
+        assert!(found.lapsed.is_empty() && found.last.is_some(), "{found:?}");
         assert_eq!((house.waiting().as_str(), house.due()), ("2", 0));
         house.server.travel_seconds(61 * MINUTE);
         let posts = house.ear.wait_for("/bound", 1).await;

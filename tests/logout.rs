@@ -9,12 +9,15 @@ use perennial::domain::client_details::{ClientDetails, SubjectType};
 use reqwest::Method;
 
 use crate::on_both_databases;
+use crate::support::browser::{Browser as Chromium, DESKTOP, Scheme};
 use crate::support::database::TestDatabase;
 use crate::support::http::{Answer, Http};
+use crate::support::listener::Listener;
 use crate::support::local::LocalServer;
 use crate::support::oauth::{
     self, App, Browser, Request, SCOPE, TokenEndpoint, Tokens, World, confidential_client, jwt_part,
 };
+use crate::support::server::TestServer;
 
 const AFTER: &str = "https://app.example/signed-out";
 const WITH_QUERY: &str = "https://app.example/bye?tenant=a";
@@ -510,4 +513,84 @@ on_both_databases! {
         assert!(location(&answer).ends_with("/signed-out"));
         assert!(!is_signed_in(&browser.http).await);
     }
+}
+
+/// The pages in a real browser, and what leads on from them: the answer's redirect passes the
+/// page's policy, and a form of another site gets our cookies at the second step.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_look_right_and_lead_back_to_the_app() {
+    let Some(mut chromium) = Chromium::start(DESKTOP.0, DESKTOP.1, Scheme::Light).await else {
+        return;
+    };
+    let server = TestServer::start().await;
+    let world = World::by_commands(&server);
+    let app = Listener::start().await;
+    let after = app.url("/signed-out");
+    let line = ["client", "update", "public", "--post-logout-redirect-uri", &after];
+    server.installation.run(line).ok();
+    let origin = server.origin();
+    let came_back =
+        |url: &url::Url| url.port() == Some(app.port) && url.query() == Some("state=a+%26+b");
+
+    // Signed in at two apps; Chromium gets the cookies.
+    let signed_in = async |chromium: &Chromium| {
+        let person = world.sign_in(&world.person).await;
+        let mut tokens = Vec::new();
+        for app in [&world.public, &world.confidential] {
+            let code = person.code(&Request::of(app)).await;
+            tokens.push(world.device(app).exchange(&code).await.tokens());
+        }
+        chromium.goto(&format!("{origin}/login")).await.unwrap();
+        for (name, value) in person.http.cookies() {
+            let cookie = serde_json::json!({ "name": name, "value": value, "url": origin,
+                "httpOnly": true, "sameSite": "Lax" });
+            let set = chromium.cdp("Network.setCookie", cookie).await;
+            assert_ne!(set["success"], false, "{set}");
+        }
+        tokens
+    };
+
+    let fields = [("post_logout_redirect_uri", after.as_str()), ("state", "a & b")];
+    let by_id = format!("{origin}{}", path(&[&[("client_id", "public")], &fields[..]].concat()));
+    signed_in(&chromium).await;
+    chromium.goto(&by_id).await.unwrap();
+    chromium.wait_for_text("Meadow Notes asks to sign you out.").await;
+    chromium.wait_for_text("Also sign out of the apps in this browser").await;
+    chromium.wait_for_text("Fern Mail. Phones and other computers stay signed in.").await;
+    chromium.check_looks("logout", None).await;
+    chromium.click_text("Sign out").await;
+    chromium.wait_for_address(came_back).await;
+
+    chromium.goto(&by_id).await.unwrap();
+    chromium.wait_for_text("Go to Meadow Notes").await;
+    chromium.check_looks("signed-out-back", None).await;
+    chromium.click_text("Go to Meadow Notes").await;
+    chromium.wait_for_address(came_back).await;
+
+    let tokens = signed_in(&chromium).await;
+    chromium.goto(&format!("{origin}{}", path(&fields))).await.unwrap();
+    chromium.wait_for_text("Phones and other computers stay signed in.").await;
+    chromium.click_text("For the app’s developers").await;
+    chromium.wait_for_text("without an id_token_hint or a client_id").await;
+    chromium.check_looks("logout-nobody", None).await;
+    let wrong = [("client_id", "public"), ("post_logout_redirect_uri", "https://evil.example/")];
+    chromium.goto(&format!("{origin}{}", path(&wrong))).await.unwrap();
+    chromium.wait_for_text("We couldn’t sign you out for the app").await;
+    chromium.check_looks("logout-error", Some(400)).await;
+    chromium.click_text("Sign out here").await;
+    chromium.wait_for_text("Stay signed in").await;
+
+    // A form of a page that isn't ours.
+    let hint = id_token(&tokens[0]);
+    let page = format!(
+        "data:text/html,<form method=post action='{origin}/oauth/logout'>\
+         <input name=id_token_hint value='{hint}'>\
+         <input name=post_logout_redirect_uri value='{after}'>\
+         <input name=state value='a %26amp; b'><button>Log out</button></form>"
+    );
+    chromium.goto(&page).await.unwrap();
+    chromium.click_text("Log out").await;
+    chromium.wait_for_address(came_back).await;
+    chromium.goto(&format!("{origin}/account")).await.unwrap();
+    chromium.wait_for_address(|url| url.path() == "/login").await;
 }

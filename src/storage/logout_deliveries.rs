@@ -104,18 +104,19 @@ pub fn reached(connection: &mut Connection, new: &Reached, now: Timestamp) -> Re
             .filter(d::client_id.eq(new.client.to_string()))
             .filter(d::due_at.is_null())
     };
-    let known = own().select(d::by_browser).first::<bool>(connection).optional()?;
+    // Held, so that an ending which comes meanwhile is told of, and this sign-in of its own end.
+    let known = if new.by_browser {
+        diesel::update(own()).set(d::by_browser.eq(true)).execute(connection)?
+    } else {
+        diesel::update(own()).set(d::by_browser.eq(d::by_browser)).execute(connection)?
+    };
     match known {
-        Some(by_browser) if by_browser || !new.by_browser => Ok(()),
-        Some(_) => {
-            diesel::update(own()).set(d::by_browser.eq(true)).execute(connection)?;
-            Ok(())
-        }
-        None => match nested(connection, |connection| insert(connection, new, now)) {
+        0 => match nested(connection, |connection| insert(connection, new, now)) {
             // At the same moment in another tab.
             Err(StorageError::Duplicate) => Ok(()),
             other => other,
         },
+        _ => Ok(()),
     }
 }
 
@@ -380,9 +381,4 @@ pub fn remove(connection: &mut Connection, delivery: &Delivery) -> Result<bool> 
         .filter(d::due_at.eq(delivery.due_at.as_millis()))
         .filter(d::attempts.eq(i64::from(delivery.attempts)));
     Ok(diesel::delete(own).execute(connection)? == 1)
-}
-
-/// How many are due now or later, being tried again: what an administrator may wonder about.
-pub fn pending(connection: &mut Connection) -> Result<i64> {
-    Ok(d::table.filter(d::due_at.is_not_null()).count().get_result(connection)?)
 }
