@@ -19,6 +19,7 @@ pub mod consent;
 pub mod history;
 pub mod id;
 pub mod key_life;
+pub mod logout;
 pub mod password_policy;
 pub mod prompt;
 pub mod recovery;

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod app_face;
 pub mod assets;
 pub mod audit_words;
+pub mod backchannel;
 pub mod browser;
 pub mod client_address;
 pub mod client_documents;

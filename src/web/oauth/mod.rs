@@ -1,10 +1,11 @@
 //! The OAuth endpoints. They stand outside of the session middleware, but for the
-//! authorization endpoint, which is a page.
+//! authorization endpoint and the one that signs out, which are pages.
 
 pub mod answer;
 pub mod authorize;
 pub mod errors;
 pub mod introspect;
+pub mod logout;
 pub mod metadata;
 pub mod register;
 pub mod request;

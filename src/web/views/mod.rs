@@ -33,8 +33,8 @@ pub use admin::{
 pub use device::{Device, device, program};
 pub use form::{Choice, Fault, Faults};
 pub use gate::{
-    AccountLine, ConsentView, DeveloperFacts, ErrorServerView, ErrorView, FormPostView,
-    LoginAccountsView, LoginAgainView, LoginState, LoginView, SetupView, SignOutView,
+    AccountLine, ConsentView, DeveloperFacts, ErrorServerView, ErrorView, FormPostView, GoBack,
+    LoginAccountsView, LoginAgainView, LoginState, LoginView, LogoutView, SetupView, SignOutView,
     SignedOutView, Unreviewed,
 };
 pub use page::{AppFace, Badge, Flash, Nav, Page, Tone, Viewer};
