@@ -1,6 +1,7 @@
 //! A person's account.
 
 use super::id::UserId;
+use super::profile::Profile;
 use super::time::Timestamp;
 
 /// A person who may sign in.
@@ -24,6 +25,12 @@ pub struct Account {
     pub last_sign_in_at: Option<Timestamp>,
     /// When their password was last set.
     pub password_changed_at: Timestamp,
+    /// Whether an administrator has found the email address to be theirs.
+    pub email_verified: bool,
+    /// What they say of themselves beside that.
+    pub profile: Profile,
+    /// When their name, email address or profile last changed; `None`: not since they were added.
+    pub profile_updated_at: Option<Timestamp>,
 }
 
 /// Whether a person may sign in.

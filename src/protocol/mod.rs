@@ -28,3 +28,4 @@ pub mod sign_in;
 pub mod solicitor;
 pub mod subject;
 pub mod unused_clients;
+pub mod userinfo;
