@@ -50,6 +50,46 @@ impl Account {
     pub fn is_active(&self) -> bool {
         self.status == AccountStatus::Active
     }
+
+    /// Gives it another email address, which nobody has found to be theirs yet.
+    ///
+    /// # Errors
+    /// An instruction for the person who typed it; the address is as it was.
+    pub fn set_email(&mut self, typed: &str) -> Result<(), String> {
+        let email = typed.trim();
+        check_email(email)?;
+        if email != self.email {
+            self.email_verified = false;
+            email.clone_into(&mut self.email);
+        }
+        Ok(())
+    }
+
+    /// Gives it another name for apps and pages.
+    ///
+    /// # Errors
+    /// An instruction for the person who typed it; the name is as it was.
+    pub fn set_display_name(&mut self, typed: &str) -> Result<(), String> {
+        check_display_name(typed)?;
+        typed.trim().clone_into(&mut self.display_name);
+        Ok(())
+    }
+
+    /// The names of what differs in what two accounts say of their person.
+    pub fn changes(&self, other: &Self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        if self.display_name != other.display_name {
+            names.push("name");
+        }
+        if self.email != other.email {
+            names.push("email");
+        }
+        if self.email_verified != other.email_verified {
+            names.push("email_verified");
+        }
+        names.extend(self.profile.changes(&other.profile));
+        names
+    }
 }
 
 /// How names are compared: without case.

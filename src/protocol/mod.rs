@@ -17,6 +17,7 @@ pub mod known_clients;
 pub mod metadata;
 pub mod oauth_error;
 pub mod oxide;
+pub mod profiles;
 pub mod recovery;
 pub mod refresh;
 pub mod registration;

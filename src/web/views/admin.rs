@@ -482,6 +482,11 @@ pub struct AdminUserView {
     pub first_name: String,
     /// The email address.
     pub email: String,
+    /// Whether it was found to be theirs.
+    pub email_verified: bool,
+    /// What else they say of themselves: what, in a word, then the text, and whether it was
+    /// found to be so.
+    pub said: Vec<(&'static str, String, bool)>,
     /// The name to sign in with.
     pub username: String,
     /// Whether the person looks after the site.
@@ -628,7 +633,7 @@ fn words_count(sessions: u64) -> String {
 }
 
 /// An id as one segment of a path.
-fn segment(id: &str) -> String {
+pub(super) fn segment(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC)
         .to_string()
         .replace("%2D", "-")
