@@ -40,6 +40,10 @@ pub struct Settings {
     pub auto_migrate: bool,
     pub trusted_proxies: Vec<IpNet>,
     pub site_name: String,
+    /// None where it is empty.
+    pub policy_uri: Option<String>,
+    /// None where it is empty.
+    pub terms_uri: Option<String>,
     /// 0 for as many as there are cores.
     pub workers: usize,
     pub shutdown: Duration,
@@ -47,6 +51,7 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub database: DatabaseSettings,
     pub tokens: TokenSettings,
+    pub keys: KeySettings,
     pub sessions: SessionSettings,
     pub passwords: PasswordSettings,
     pub throttle: ThrottleSettings,
@@ -94,6 +99,14 @@ pub struct TokenSettings {
     pub signing_algorithm: SigningAlgorithm,
     /// The resource servers that any app may ask access tokens for.
     pub resources: Vec<String>,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct KeySettings {
+    /// `None`: keys are only replaced by order.
+    pub rotate: Option<Duration>,
 }
 
 /// `[sessions]`
@@ -216,6 +229,12 @@ impl Settings {
                 ("site_name", "What the pages call this site."),
                 "Perennial",
             ),
+            policy_uri: r.page(
+                ("policy_uri", "Your page about what becomes of people's data, told in the metadata; empty for none."),
+            ),
+            terms_uri: r.page(
+                ("terms_uri", "Your page with the terms of service, told in the metadata; empty for none."),
+            ),
             workers: r.count(
                 ("workers", "Threads that answer requests; 0 for one to a core."),
                 "", 0..=1_024, 0,
@@ -294,6 +313,12 @@ impl Settings {
                 signing_algorithm: r.choice(
                     ("tokens.signing_algorithm", "What access tokens in JWT form are signed with."),
                     SigningAlgorithm::Es256,
+                ),
+            },
+            keys: KeySettings {
+                rotate: r.seconds_or_none(
+                    ("keys.rotate_seconds", "How old a signing key or the token secret gets before the next one takes over, which nobody notices; with 0 only `perennial key rotate` replaces them."),
+                    DAY..=YEARS, 90 * DAY,
                 ),
             },
             sessions: SessionSettings {

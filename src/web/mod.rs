@@ -3,10 +3,12 @@
 
 pub mod account;
 pub mod admin;
+pub mod app_face;
 pub mod assets;
 pub mod audit_words;
 pub mod browser;
 pub mod client_address;
+pub mod client_documents;
 pub mod consent;
 pub mod cookies;
 pub mod cursor;
@@ -14,6 +16,7 @@ pub mod fork;
 pub mod form;
 pub mod headers;
 pub mod health;
+pub mod key_keeper;
 pub mod limits;
 pub mod login;
 pub mod names;
