@@ -48,6 +48,9 @@ diesel::table! {
         disabled_at -> Nullable<BigInt>,
         created_at -> BigInt,
         last_sign_in_at -> Nullable<BigInt>,
+        profile -> Text,
+        email_verified -> Bool,
+        profile_updated_at -> Nullable<BigInt>,
     }
 }
 
@@ -94,6 +97,7 @@ diesel::table! {
         scope -> Text,
         granted_at -> BigInt,
         updated_at -> BigInt,
+        claims -> Text,
     }
 }
 

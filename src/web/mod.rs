@@ -24,6 +24,7 @@ pub mod names;
 pub mod oauth;
 pub mod page;
 pub mod pending;
+pub mod profile_form;
 pub mod session_words;
 pub mod setup;
 pub mod state;

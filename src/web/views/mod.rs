@@ -10,6 +10,7 @@ pub mod device;
 pub mod form;
 pub mod gate;
 pub mod page;
+pub mod profile;
 pub mod scopes;
 pub mod spark;
 pub mod stem;
@@ -38,6 +39,7 @@ pub use gate::{
     SignedOutView, Unreviewed,
 };
 pub use page::{AppFace, Badge, Flash, Nav, Page, Tone, Viewer};
+pub use profile::{AccountProfileView, AdminUserProfileView, ProfileForm};
 pub use scopes::{
     Risk, ScopeBlock, ScopeGroup, ScopeInfo, ScopeLine, ScopeWords, scope_blocks, scope_lines,
     third_person,

@@ -51,6 +51,16 @@ fn flashed(fill: Fill, nav: Nav, text: &str) -> Page {
     Page { flash: Some(Flash { tone: Tone::Good, text: fill.text(text) }), ..page(fill, nav) }
 }
 
+fn profile_form(fill: Fill, faults: Faults) -> ProfileForm {
+    ProfileForm {
+        username: fill.text("ada"),
+        email: fill.text("ada@northfield.example"),
+        email_verified: true,
+        phone_number_verified: true,
+        ..ProfileForm::new(|name| fill.text(name), faults)
+    }
+}
+
 fn facts(fill: Fill, ago: i64, ip: &str, with: &str, fresh: bool) -> Facts {
     Facts {
         when: When::stamp(NOW, NOW - ago),
@@ -439,8 +449,20 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             security: Tease { heading: "Password".into(), text: "Last changed on 11 February 2026.".into() },
             name: fill.text("Ada Fern"),
             email: "ada@northfield.example".into(),
+            email_verified: true,
+            phone: fill.text("+442079460958"),
+            phone_verified: true,
             username: "ada".into(),
             member_since: When::full_date(NOW - 900 * DAY),
+        };
+        "account-profile": AccountProfileView { page: page(fill, Nav::Account), fields: profile_form(fill, Faults::new(Faults::PROFILE)) };
+        "account-profile-error": AccountProfileView {
+            page: page(fill, Nav::Account),
+            fields: profile_form(fill, Faults::new(Faults::PROFILE).with("birthdate", fill.text("Write a day.")).with("street_address", "Shorter.").with("display_name", "Give a name.")),
+        };
+        "admin-user-profile": AdminUserProfileView {
+            page: page(fill, Nav::AdminUsers), id: fill.text("usr/1"), name: fill.text("Ada Fern"),
+            fields: ProfileForm { by_admin: true, ..profile_form(fill, Faults::new(Faults::PROFILE).with("email", fill.text("Another address."))) },
         };
         "account-sessions": AccountSessionsView {
             page: page(fill, Nav::AccountSessions),
@@ -558,6 +580,11 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         name: fill.text("Ada Fern"),
         first_name: fill.text("Ada"),
         email: "ada@northfield.example".into(),
+        email_verified: true,
+        said: vec![
+            ("Phone", fill.text("+442079460958"), true),
+            ("Birthday", fill.text("1990"), false),
+        ],
         username: fill.text("ada"),
         is_admin: true,
         disabled: false,
