@@ -353,11 +353,12 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "signed-out": SignedOutView { page: gate(), others: Some("You are still signed in on 3 other devices.".into()), back: None };
         "signed-out-back": SignedOutView { page: gate(), others: None, back: Some(GoBack { address: APP.into(), name: fill.text("Meadow Notes") }) };
         "sign-out": SignOutView { page: gate(), who: who.clone() };
-        "logout": LogoutView { page: gate(), app: Some(app()), who: who.clone(), request: fill.text("req"), apps: fill.text("Fern Mail, Orchard"), developer: None };
+        "logout": LogoutView { page: gate(), app: Some(app()), who: who.clone(), account: fill.text("id"), request: fill.text("req"), apps: fill.text("Fern Mail, Orchard"), developer: None };
         "logout-nobody": LogoutView {
             page: gate(),
             app: None,
             who,
+            account: fill.text("id"),
             request: fill.text("req"),
             apps: String::new(),
             developer: Some(DeveloperFacts {
@@ -821,8 +822,8 @@ fn forms_have_the_fields_that_handlers_read() {
         ("login-app", "/login", vec!["csrf", "password", "request", "stay", "username"]),
         ("login", "/login", vec!["csrf", "password", "stay", "username"]),
         ("consent", "/consent", vec!["csrf", "decision", "request"]),
-        ("logout", "/oauth/logout/confirm", vec!["apps", "csrf", "request"]),
-        ("logout-nobody", "/oauth/logout/confirm", vec!["csrf", "request"]),
+        ("logout", "/oauth/logout/confirm", vec!["account", "apps", "csrf", "request"]),
+        ("logout-nobody", "/oauth/logout/confirm", vec!["account", "csrf", "request"]),
         ("setup", "/setup", vec!["csrf", "display_name", "email", "link", "password", "username"]),
         (
             "admin-revoke",
