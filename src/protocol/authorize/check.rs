@@ -12,6 +12,7 @@ use super::asked::Asked;
 use super::{ErrorAnswer, Parameters, ResponseMode, Return};
 use crate::crypto::keyring::Keyring;
 use crate::domain::client::{Client, ClientId, GrantType};
+use crate::domain::resource::Resources;
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID, Scope};
 use crate::protocol::oauth_error::Code;
 use crate::protocol::oxide::{self, KnownClient};
@@ -37,6 +38,8 @@ pub struct Checked {
     pub challenge: Option<String>,
     /// The OpenID Connect nonce.
     pub nonce: Option<String>,
+    /// The resource servers that it names (RFC 8707); none: the client's own.
+    pub resources: Vec<String>,
     /// What it says about the person and the sign-in.
     pub asked: Asked,
 }
@@ -87,7 +90,7 @@ impl Checked {
 }
 
 /// Checks a request: who asks and where the answer goes first, since until both are known
-/// nobody may be sent anywhere.
+/// nobody may be sent anywhere. `of_all`: the resource servers that any client may ask for.
 ///
 /// # Errors
 /// What storage says.
@@ -95,6 +98,7 @@ pub fn check(
     connection: &mut Connection,
     keyring: &Keyring,
     issuer: &str,
+    of_all: &[String],
     parameters: &Parameters,
 ) -> Result<std::result::Result<Box<Checked>, Refused>> {
     let page = |kind, description: &str, client: Option<&Client>| {
@@ -141,17 +145,18 @@ pub fn check(
         // Of two states neither is the one.
         state: once("state").map(str::to_owned),
     };
-    let desk = Desk { keyring, issuer };
+    let desk = Desk { keyring, issuer, of_all };
     let checked = steps(parameters, client, to.clone(), was_sent, &desk);
     Ok(checked
         .map(Box::new)
         .map_err(|(code, description)| Refused::Redirect(ErrorAnswer { to, code, description })))
 }
 
-/// What hints are read with.
+/// What hints and resources are held against.
 struct Desk<'a> {
     keyring: &'a Keyring,
     issuer: &'a str,
+    of_all: &'a [String],
 }
 
 /// Whether an answer can travel this way to this URI: only a web address takes a POST.
@@ -264,9 +269,28 @@ fn steps(
         scope,
         challenge: oxide::challenge_of(&extensions),
         nonce: parameters.get("nonce").map(str::to_owned),
+        resources: resources(parameters, &client, desk)?,
         asked,
         client,
     })
+}
+
+/// RFC 8707 section 2.1.
+fn resources(
+    parameters: &Parameters,
+    client: &Client,
+    desk: &Desk<'_>,
+) -> std::result::Result<Vec<String>, Refusal> {
+    let target = |description: String| (Code::InvalidTarget, Cow::Owned(description));
+    match Resources::parse(parameters.all("resource"), desk.issuer).map_err(target)? {
+        None => Ok(Vec::new()),
+        Some(asked) if asked.may_be_asked(&client.metadata.audience, desk.of_all) => {
+            Ok(asked.asked().to_vec())
+        }
+        Some(_) => {
+            Err((Code::InvalidTarget, "resource names one that this client may not ask for".into()))
+        }
+    }
 }
 
 /// RFC 7636 section 4.3, S256 alone.

@@ -71,7 +71,7 @@ pub fn grant(
             auth_time: owner.auth_time,
             nonce: checked.nonce.clone(),
             claims: checked.asked.claims.clone(),
-            resources: Vec::new(),
+            resources: checked.resources.clone(),
             expires_at: now.plus(life),
             state: CodeState::Unused,
         },

@@ -1,5 +1,7 @@
 //! `GET, POST /oauth/authorize` (RFC 6749 section 3.1, OpenID Connect Core section 3.1.2).
 
+use std::sync::Arc;
+
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -14,6 +16,7 @@ use crate::protocol::solicitor;
 use crate::protocol::subject;
 use crate::storage::{StorageError, browser_sessions, consents};
 use crate::web::browser::{self, Accounts, SignedIn};
+use crate::web::client_documents;
 use crate::web::form::{Fields, is_urlencoded};
 use crate::web::headers::Reach;
 use crate::web::limits::LONGEST_ADDRESS;
@@ -41,6 +44,7 @@ pub async fn authorize(
         }
         return Ok(context.see_other(&path));
     }
+    client_documents::for_page(&context, http.query_string()).await?;
     let path = format!("{PATH}?{}", http.query_string());
     go_on(&http, &context, &Pending::new(&path, context.now)).await
 }
@@ -168,9 +172,11 @@ pub async fn check(
         Ok(parameters) => parameters,
         Err(refused) => return Ok(Err(refused)),
     };
-    let (keyring, issuer) = (state.keyring.clone(), state.issuer().to_owned());
-    let check =
-        move |connection: &mut _| authorize::check(connection, &keyring, &issuer, &parameters);
+    let (keyring, settings) = (state.keyring.clone(), Arc::clone(&state.settings));
+    let check = move |connection: &mut _| {
+        let (issuer, of_all) = (settings.issuer.as_str(), &settings.tokens.resources);
+        authorize::check(connection, &keyring, issuer, of_all, &parameters)
+    };
     Ok(state.db.read(check).await?)
 }
 
