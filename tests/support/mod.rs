@@ -10,6 +10,7 @@ pub mod gate;
 pub mod http;
 pub mod jwt;
 pub mod linearizability;
+pub mod listener;
 pub mod local;
 pub mod logs;
 pub mod oauth;
