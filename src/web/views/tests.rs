@@ -692,7 +692,7 @@ fn without_our_script(name: &str, html: String) -> String {
         return html;
     }
     let url = assets::url(if html.contains("href=\"/id/") { "/id" } else { "" }, "form_post.js");
-    let script = format!("<script src=\"{url}\"></script>");
+    let script = format!("<script src=\"{url}\" defer></script>");
     assert_eq!(html.matches(&script).count(), 1, "{html}");
     html.replace(&script, "")
 }
