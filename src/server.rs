@@ -18,20 +18,24 @@ use crate::crypto::passwords::{Cost, PasswordError, Passwords};
 use crate::crypto::root_secret::{RootSecret, RootSecretError};
 use crate::crypto::signing::Algorithm;
 use crate::domain::key_life::LOOK_EVERY;
+use crate::fetch::{self, Fetcher};
 use crate::protocol::act::Act;
 use crate::protocol::key_rotation::Order;
 use crate::protocol::known_clients::KnownClients;
-use crate::protocol::{endings, key_rotation, keys, setup};
+use crate::protocol::{endings, key_rotation, keys, setup, unused_clients};
 use crate::settings::Settings;
 use crate::storage::prune::{self, Retention};
 use crate::storage::{Database, Options, StorageError};
 use crate::telemetry;
+use crate::web::app_face::{self, Pictures};
 use crate::web::browser::{self, Store};
 use crate::web::cookies::CookieNames;
 use crate::web::key_keeper::KeyKeeper;
 use crate::web::setup as setup_page;
 use crate::web::state::AppState;
-use crate::web::{account, admin, assets, consent, health, limits, login, oauth, page};
+use crate::web::{
+    account, admin, assets, backchannel, consent, health, limits, login, oauth, page,
+};
 
 /// Why the server can't start.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,9 @@ pub enum StartError {
     /// The password pool.
     #[error("[passwords] {0}")]
     Passwords(#[from] PasswordError),
+    /// The file of authorities.
+    #[error("{0}")]
+    CaFile(#[from] fetch::CaFileError),
     /// The HTTP server.
     #[error("the server can't start: {0}")]
     Io(#[from] std::io::Error),
@@ -137,6 +144,11 @@ impl Server {
             parallelism: settings.passwords.parallelism,
         };
         let passwords = Passwords::new(cost, settings.passwords.concurrent_hashes)?;
+        let fetcher = Fetcher::new(&fetch::Options {
+            ca_file: settings.fetch.ca_file.clone(),
+            allow_private_networks: settings.fetch.allow_private_networks,
+            limits: fetch::Limits { time: settings.fetch.time, bytes: settings.fetch.body_bytes },
+        })?;
         let setup_link =
             link.map(|link| format!("{}/setup?link={}", settings.issuer.as_str(), link.reveal()));
         let state = AppState {
@@ -146,6 +158,8 @@ impl Server {
             keyring,
             clock,
             passwords,
+            fetcher,
+            pictures: Pictures::default(),
             cookies: Arc::new(CookieNames::new(&settings.issuer)),
             settings: Arc::new(settings),
         };
@@ -182,9 +196,13 @@ impl Server {
         let finishing = actix_web::rt::spawn(finish_endings(self.state.clone()));
         let watching = actix_web::rt::spawn(follow_the_database(self.state.clone()));
         let keeping = actix_web::rt::spawn(keep_keys(self.state.clone()));
+        let telling = actix_web::rt::spawn(backchannel::deliver_for_ever(self.state.clone()));
+        let looking = actix_web::rt::spawn(backchannel::watch_for_ever(self.state.clone()));
         let end = self.server.await;
         pruning.abort();
         finishing.abort();
+        telling.abort();
+        looking.abort();
         watching.abort();
         keeping.abort();
         end
@@ -211,6 +229,7 @@ fn start(state: &AppState, listener: TcpListener) -> Result<actix_web::dev::Serv
                     .route("/healthz", web::get().to(health::healthz))
                     .route("/readyz", web::get().to(health::readyz))
                     .route("/static/{file}", web::get().to(assets::serve))
+                    .route("/logos/{client_id}", web::get().to(app_face::logo))
                     .configure(oauth::routes)
                     .service(
                         web::scope("")
@@ -249,6 +268,7 @@ fn pages(config: &mut ServiceConfig) {
         .route("/", web::get().to(home))
         .configure(login::routes)
         .configure(consent::routes)
+        .configure(oauth::logout::routes)
         .configure(setup_page::routes)
         .configure(account::routes)
         .configure(admin::routes);
@@ -301,7 +321,9 @@ pub async fn prune_all(
         ended_sessions: settings.retention.ended_sessions,
         audit: settings.retention.audit,
     };
-    let gone = prune::all(db, &retention, now).await?;
+    let mut gone = prune::all(db, &retention, now).await?;
+    let unused = unused_clients::prune(db, settings.registration.unused, now).await?;
+    gone.push(("unused_clients", unused));
     for (what, rows) in gone.iter().filter(|(_, rows)| *rows > 0) {
         tracing::info!(what, rows, "pruned");
     }

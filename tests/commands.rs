@@ -189,6 +189,8 @@ on_both_databases! {
             "introspect": false,
             "require_pkce": true,
             "skip_consent": false,
+            "subject_type": "public",
+            "origin": "administrator",
         });
         // The secret is shown at its making alone.
         assert_eq!(bench.json(&["client", "show", "app"]), expected);
@@ -342,6 +344,7 @@ on_both_databases! {
             "browser_sessions": 0,
             "revoked_access_tokens": 0,
             "sign_in_failures": 0,
+            "unused_clients": 0,
             "audit_events": 0,
         });
         assert_eq!(bench.json(&["prune"]), none);

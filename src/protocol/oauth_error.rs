@@ -17,10 +17,23 @@ pub enum Code {
     UnsupportedGrantType,
     /// The scope is malformed or goes beyond what may be asked.
     InvalidScope,
+    /// A resource that this client may not ask for (RFC 8707 section 2).
+    InvalidTarget,
     /// The person said no.
     AccessDenied,
     /// There is no such response type here.
     UnsupportedResponseType,
+    /// Somebody must sign in, and nothing may be asked (OpenID Connect Core section 3.1.2.6).
+    LoginRequired,
+    /// The person must say with which account, and nothing may be asked.
+    AccountSelectionRequired,
+    /// The person must consent, and nothing may be asked.
+    ConsentRequired,
+    /// Clients can't describe themselves in a request here.
+    RegistrationNotSupported,
+    /// No sign-in here is of the kind that the request insists on (OpenID Connect Core Error
+    /// Code unmet_authentication_requirements).
+    UnmetAuthenticationRequirements,
     /// Try again later.
     TemporarilyUnavailable,
     /// Our mistake.
@@ -37,8 +50,14 @@ impl Code {
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
             Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::LoginRequired => "login_required",
+            Self::AccountSelectionRequired => "account_selection_required",
+            Self::ConsentRequired => "consent_required",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }
@@ -133,10 +152,10 @@ impl From<crate::storage::StorageError> for OAuthError {
 }
 
 /// What RFC 6749 section 5.2 allows in a description.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {
-            '"' | '\\' => '\'',
+            '"' | '\\' | '“' | '”' | '’' => '\'',
             ' '..='~' => c,
             _ => '?',
         })

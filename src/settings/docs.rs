@@ -12,7 +12,10 @@ const SECTIONS: &[(&str, &str)] = &[
     ("sessions", "Browser sign-ins"),
     ("passwords", "Passwords"),
     ("throttle", "Wrong passwords"),
+    ("fetch", "Requests to apps"),
     ("retention", "How long things are kept"),
+    ("registration", "Apps that come by themselves"),
+    ("logout", "Telling apps of sign-outs"),
 ];
 
 fn title(section: &str) -> &str {

@@ -48,6 +48,9 @@ diesel::table! {
         disabled_at -> Nullable<BigInt>,
         created_at -> BigInt,
         last_sign_in_at -> Nullable<BigInt>,
+        profile -> Text,
+        email_verified -> Bool,
+        profile_updated_at -> Nullable<BigInt>,
     }
 }
 
@@ -71,6 +74,11 @@ diesel::table! {
         skip_consent -> Bool,
         created_at -> BigInt,
         details -> Text,
+        origin -> Text,
+        reviewed_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+        registration_token_hash -> Nullable<Binary>,
+        fresh_until -> Nullable<BigInt>,
     }
 }
 
@@ -89,6 +97,7 @@ diesel::table! {
         scope -> Text,
         granted_at -> BigInt,
         updated_at -> BigInt,
+        claims -> Text,
     }
 }
 
@@ -180,6 +189,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    logout_deliveries (id) {
+        id -> Binary,
+        browser_session_id -> Binary,
+        client_id -> Text,
+        user_id -> Binary,
+        by_browser -> Bool,
+        since -> BigInt,
+        due_at -> Nullable<BigInt>,
+        attempts -> BigInt,
+    }
+}
+
+diesel::table! {
     revoked_access_tokens (jti) {
         jti -> Text,
         expires_at -> BigInt,
@@ -212,6 +234,25 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    registration_tokens (id) {
+        id -> Text,
+        hash -> Binary,
+        name -> Text,
+        created_at -> BigInt,
+        uses_left -> Nullable<BigInt>,
+        expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    allowances (key) {
+        key -> Binary,
+        whole_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     meta,
     token_keys,
@@ -224,7 +265,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     authorization_codes,
     token_families,
     endings,
+    logout_deliveries,
     revoked_access_tokens,
     sign_in_failures,
-    audit_events
+    audit_events,
+    registration_tokens,
+    allowances
 );

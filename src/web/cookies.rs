@@ -12,6 +12,8 @@ use crate::settings::Issuer;
 pub struct CookieNames {
     /// The browser session.
     pub session: String,
+    /// The keys of the accounts that are signed in beside it.
+    pub accounts: String,
     /// What CSRF tokens are made from.
     pub csrf: String,
     /// A message for the next page.
@@ -40,6 +42,7 @@ impl CookieNames {
         let name = |what: &str| format!("{prefix}perennial{port}_{what}");
         Self {
             session: name("session"),
+            accounts: name("accounts"),
             csrf: name("csrf"),
             flash: name("flash"),
             secret: name("secret"),
@@ -77,5 +80,9 @@ mod tests {
         assert_eq!(session("https://id.example:8443"), "__Host-perennial_8443_session");
         assert_eq!(session("https://example.org/id"), "__Secure-perennial_session");
         assert_eq!(session("http://localhost:8080"), "perennial_8080_session");
+        let names = CookieNames::new(&Issuer::parse("https://id.example").unwrap());
+        assert_eq!(names.accounts, "__Host-perennial_accounts");
+        let cookie = names.make(&names.accounts, "x".into(), None).to_string();
+        assert_eq!(cookie, "__Host-perennial_accounts=x; HttpOnly; SameSite=Lax; Secure; Path=/");
     }
 }

@@ -3,10 +3,13 @@
 
 pub mod account;
 pub mod admin;
+pub mod app_face;
 pub mod assets;
 pub mod audit_words;
+pub mod backchannel;
 pub mod browser;
 pub mod client_address;
+pub mod client_documents;
 pub mod consent;
 pub mod cookies;
 pub mod cursor;
@@ -21,6 +24,7 @@ pub mod names;
 pub mod oauth;
 pub mod page;
 pub mod pending;
+pub mod profile_form;
 pub mod session_words;
 pub mod setup;
 pub mod state;

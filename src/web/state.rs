@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::app_face::Pictures;
 use super::cookies::CookieNames;
 use super::key_keeper::KeyKeeper;
 use crate::clock::Clock;
@@ -9,6 +10,7 @@ use crate::crypto::keyring::Keyring;
 use crate::crypto::passwords::Passwords;
 use crate::domain::throttle::Limit;
 use crate::domain::time::Timestamp;
+use crate::fetch::Fetcher;
 use crate::protocol::known_clients::KnownClients;
 use crate::protocol::sign_in::Limits;
 use crate::settings::Settings;
@@ -29,6 +31,10 @@ pub struct AppState {
     pub clock: Clock,
     /// The pool that judges passwords.
     pub passwords: Passwords,
+    /// Who asks other servers.
+    pub fetcher: Fetcher,
+    /// The logos of apps that were fetched.
+    pub pictures: Pictures,
     /// The settings.
     pub settings: Arc<Settings>,
     /// The names of this server's cookies.

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod audit;
+mod client_details;
 mod client_form;
 mod client_secret;
 mod clients;
@@ -11,6 +12,7 @@ mod revoke;
 mod session;
 mod sessions;
 mod timeline;
+mod user_profile;
 mod users;
 
 use actix_web::web::{ServiceConfig, get, post};
@@ -26,6 +28,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/admin/sessions/{id}/read", post().to(alarms::read))
         .route("/admin/users", get().to(users::list))
         .route("/admin/users/{id}", get().to(users::show))
+        .route("/admin/users/{id}/profile", get().to(user_profile::show))
+        .route("/admin/users/{id}/profile", post().to(user_profile::change))
         .route("/admin/users/{id}/disable", get().to(users::ask_disable))
         .route("/admin/users/{id}/disable", post().to(users::disable))
         .route("/admin/users/{id}/enable", post().to(users::enable))
@@ -38,6 +42,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/admin/clients/{id}/new-secret", get().to(clients::ask_new_secret))
         .route("/admin/clients/{id}/new-secret", post().to(clients::new_secret))
         .route("/admin/clients/{id}/secret", get().to(client_secret::show))
+        .route("/admin/clients/{id}/review", post().to(clients::review))
         .route("/admin/clients/{id}/remove", get().to(clients::ask_remove))
         .route("/admin/clients/{id}/remove", post().to(clients::remove))
         .route("/admin/audit", get().to(audit::show))

@@ -1,14 +1,17 @@
 //! The OAuth endpoints. They stand outside of the session middleware, but for the
-//! authorization endpoint, which is a page.
+//! authorization endpoint and the one that signs out, which are pages.
 
 pub mod answer;
 pub mod authorize;
 pub mod errors;
 pub mod introspect;
+pub mod logout;
 pub mod metadata;
+pub mod register;
 pub mod request;
 pub mod revoke;
 pub mod token;
+pub mod userinfo;
 
 use actix_cors::Cors;
 use actix_web::http::header;
@@ -33,6 +36,27 @@ pub fn routes(config: &mut ServiceConfig) {
             web::resource("/oauth/introspect")
                 .route(web::post().to(introspect::introspect))
                 .default_service(web::to(answer::only_post)),
+        )
+        .service(
+            web::resource("/oauth/register")
+                .wrap(cors(&["POST"]))
+                .route(web::post().to(register::register))
+                .default_service(web::to(register::other_method)),
+        )
+        .service(
+            web::resource("/oauth/register/{client_id}")
+                .wrap(cors(&["GET", "PUT", "DELETE"]))
+                .route(web::get().to(register::read))
+                .route(web::put().to(register::update))
+                .route(web::delete().to(register::remove))
+                .default_service(web::to(register::other_method)),
+        )
+        .service(
+            web::resource("/oauth/userinfo")
+                .wrap(cors(&["GET", "POST"]))
+                .route(web::get().to(userinfo::userinfo))
+                .route(web::post().to(userinfo::userinfo))
+                .default_service(web::to(userinfo::only_get_and_post)),
         )
         .route(errors::SESSION_ENDED, web::get().to(errors::session_ended))
         .service(

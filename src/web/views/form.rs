@@ -26,13 +26,38 @@ impl Faults {
     pub const SETUP: &'static [&'static str] = &["display_name", "email", "username", "password"];
     /// The form that changes a password.
     pub const PASSWORD: &'static [&'static str] = &["current", "password"];
+    /// The form of what an account says of its person.
+    pub const PROFILE: &'static [&'static str] = &[
+        "display_name",
+        "given_name",
+        "middle_name",
+        "family_name",
+        "nickname",
+        "email",
+        "phone_number",
+        "birthdate",
+        "gender",
+        "picture",
+        "profile",
+        "website",
+        "zoneinfo",
+        "locale",
+        "street_address",
+        "postal_code",
+        "locality",
+        "region",
+        "country",
+        "formatted",
+    ];
     /// The form of an app.
     pub const CLIENT: &'static [&'static str] = &[
         "name",
         "client_id",
+        "client_uri",
         "type-public",
         "auth_method",
         "redirect_uris",
+        "post_logout_redirect_uris",
         "grant-code",
         "require_pkce",
         "scope",
@@ -41,6 +66,19 @@ impl Faults {
         "at-jwt",
         "rotation-resumable",
         "retry_window",
+        "logo_uri",
+        "policy_uri",
+        "tos_uri",
+        "contacts",
+        "application_type",
+        "backchannel_logout_uri",
+        "subject_type",
+        "sector_identifier_uri",
+        "id_token_signed_response_alg",
+        "userinfo_signed_response_alg",
+        "default_max_age",
+        "default_acr_values",
+        "initiate_login_uri",
     ];
     /// The form that revokes sessions.
     pub const REVOKE: &'static [&'static str] = &["reason-lost", "note"];

@@ -10,6 +10,7 @@ pub mod device;
 pub mod form;
 pub mod gate;
 pub mod page;
+pub mod profile;
 pub mod scopes;
 pub mod spark;
 pub mod stem;
@@ -26,17 +27,19 @@ pub use account::{
 pub use admin::{
     AdminClientFormView, AdminClientSecretView, AdminClientsView, AdminKeysView, AdminRevokeView,
     AdminSessionView, AdminSessionsView, AdminUserView, AdminUsersView, AdminView, AlarmBox,
-    AlarmLine, AuditRow, AuditView, BusyApp, Caller, ClientRow, ConfirmView, Figure, HealthLine,
-    KeyRow, Link, Reading, RecoveryNotice, RevokeThing, SecretLine, SessionRow, UserRow,
-    UserSession,
+    AlarmLine, AuditRow, AuditView, BusyApp, Caller, ClientDetailsForm, ClientDoubt, ClientRow,
+    ConfirmView, Figure, HealthLine, KeyRow, Link, Reading, RecoveryNotice, RevokeThing,
+    SecretLine, SessionRow, UserRow, UserSession, segment,
 };
 pub use device::{Device, device, program};
 pub use form::{Choice, Fault, Faults};
 pub use gate::{
-    ConsentView, DeveloperFacts, ErrorServerView, ErrorView, LoginState, LoginView, SetupView,
-    SignOutView, SignedOutView,
+    AccountLine, ConsentView, DeveloperFacts, ErrorServerView, ErrorView, FormPostView, GoBack,
+    LoginAccountsView, LoginAgainView, LoginState, LoginView, LogoutView, SetupView, SignOutView,
+    SignedOutView, Unreviewed,
 };
 pub use page::{AppFace, Badge, Flash, Nav, Page, Tone, Viewer};
+pub use profile::{AccountProfileView, AdminUserProfileView, ProfileForm};
 pub use scopes::{
     Risk, ScopeBlock, ScopeGroup, ScopeInfo, ScopeLine, ScopeWords, scope_blocks, scope_lines,
     third_person,
