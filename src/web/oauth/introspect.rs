@@ -33,6 +33,7 @@ async fn respond(
     let fields = request::fields(http, body, &single)?;
     let credentials = request::credentials(http, &fields)?;
     let token = request::required(&fields, "token")?.to_owned();
+    state.keys.follow_for(&token).await;
     let (keyring, issuer, now) = (state.keyring.clone(), state.issuer().to_owned(), state.now());
     state
         .db

@@ -42,6 +42,7 @@ async fn respond(
     let fields = request::fields(http, body, &single)?;
     let credentials = request::credentials(http, &fields)?;
     let token = request::required(&fields, "token")?.to_owned();
+    state.keys.follow_for(&token).await;
     let (now, reference) = (state.now(), reference(http));
     let ip = client_address::caller(http, state).ip;
     let (keyring, issuer) = (state.keyring.clone(), state.issuer().to_owned());
