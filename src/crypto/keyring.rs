@@ -154,6 +154,14 @@ impl StoredKeys {
         self.signing.iter().find(|held| held.key.kid == kid)?.key.verify(kind, token)
     }
 
+    /// Whether a token names a key that isn't here and may have been made since.
+    pub fn may_lack_key_of(&self, token: &str) -> bool {
+        match signing::kid(token) {
+            Some(kid) => !self.signing.iter().any(|held| held.key.kid == kid),
+            None => self.tokens.may_lack_key_of(token),
+        }
+    }
+
     /// The public halves of those that are published now (RFC 7517 section 5).
     pub fn jwks(&self, now: Timestamp) -> serde_json::Value {
         let published = self.signing.iter().filter(|held| held.life.is_published(now));

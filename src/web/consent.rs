@@ -99,7 +99,7 @@ async fn show(
         again: remembered.is_some_and(|before| !checked.scope.is_subset_of(&before.scope)),
         back_to: host_in_words(&checked.to.redirect_uri),
         request: before.sealed,
-        unreviewed: unreviewed(&checked),
+        unreviewed: unreviewed(checked),
     };
     let target = form_action_source(&checked.to.redirect_uri);
     context.send_as(StatusCode::OK, target.as_deref(), &view)

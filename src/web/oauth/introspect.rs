@@ -31,6 +31,7 @@ async fn respond(
     let fields = request::fields(http, body, &["token", "token_type_hint"])?;
     let credentials = request::credentials(http, &fields)?;
     let token = request::required(&fields, "token")?.to_owned();
+    state.keys.follow_for(&token).await;
     let (keyring, issuer, now) = (state.keyring.clone(), state.issuer().to_owned(), state.now());
     let client = client::prove(state, credentials, "/oauth/introspect", now).await?;
     if !client.metadata.may_introspect {

@@ -22,7 +22,12 @@ pub async fn revoke(
         Err(error) => return answer::unread_body("revoke", &error, state.issuer()),
     };
     match answered {
-        Ok(_) => answer::json(&serde_json::json!({})),
+        Ok(revoked) => {
+            if revoked == Revoked::Session {
+                state.db.call_courier();
+            }
+            answer::json(&serde_json::json!({}))
+        }
         Err(error) => answer::refusal("revoke", &error, state.issuer()),
     }
 }
@@ -35,6 +40,7 @@ async fn respond(
     let fields = request::fields(http, body, &["token", "token_type_hint"])?;
     let credentials = request::credentials(http, &fields)?;
     let token = request::required(&fields, "token")?.to_owned();
+    state.keys.follow_for(&token).await;
     let (now, reference) = (state.now(), reference(http));
     let ip = client_address::caller(http, state).ip;
     let (keyring, issuer) = (state.keyring.clone(), state.issuer().to_owned());
