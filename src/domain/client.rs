@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::access_token::AccessTokenFormat;
 use super::client_details::{self, ClientDetails};
-use super::client_keys;
 use super::client_standing::Standing;
 use super::redirect_uri;
 use super::scope::Scope;
@@ -322,7 +321,6 @@ impl ClientMetadata {
             )),
             _ => {}
         }
-        faults.extend(client_keys::faults(self));
         for audience in &self.audience {
             if audience.is_empty() || audience.chars().any(|c| c.is_whitespace() || c.is_control())
             {

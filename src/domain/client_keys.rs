@@ -10,11 +10,14 @@ use super::client::{AuthMethod, ClientMetadata};
 /// The most keys of a set.
 const MOST: usize = 20;
 
+/// The longest set, in bytes.
+const LONGEST: usize = 20_000;
+
 /// The shortest RSA modulus in bits, and the longest that is verified with.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 
 /// Members that only a private or secret key has.
-const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "k"];
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// What `client_secret_jwt` signs with.
 pub const BY_SECRET: [&str; 3] = ["HS256", "HS384", "HS512"];
@@ -68,6 +71,9 @@ pub fn parse(set: &Value) -> Result<Vec<PublicKey>, String> {
         .ok_or("A key set is a JSON object with a list “keys” (RFC 7517).")?;
     if keys.is_empty() || keys.len() > MOST {
         return Err(format!("A key set has 1 to {MOST} keys."));
+    }
+    if set.to_string().len() > LONGEST {
+        return Err(format!("A key set has {LONGEST} bytes at most."));
     }
     let mut found: Vec<PublicKey> = Vec::new();
     for key in keys {
@@ -173,6 +179,9 @@ pub fn faults(client: &ClientMetadata) -> Vec<(&'static str, String)> {
         },
         AuthMethod::ClientSecretJwt if !BY_SECRET.contains(&name) => {
             Some("With client_secret_jwt, choose HS256, HS384 or HS512.")
+        }
+        _ if algorithm(name).is_none() && !BY_SECRET.contains(&name) => {
+            Some("Choose ES256, EdDSA, RS256, PS256, HS256, HS384 or HS512.")
         }
         _ => None,
     };
