@@ -22,6 +22,7 @@ mod commands;
 mod concurrency;
 mod crash;
 mod endings;
+mod examples;
 mod harness;
 mod incidents;
 mod introspect;

@@ -14,6 +14,7 @@ pub mod oauth;
 pub mod pages;
 pub mod postgres;
 pub mod process;
+pub mod programs;
 pub mod server;
 pub mod tools;
 pub mod trace;
