@@ -15,6 +15,7 @@ pub(super) async fn run(flags: SettingsFlags) -> Result<Answer, Failure> {
     let settings = context::settings(flags)?;
     let url = readiness_url(settings.listen, settings.issuer.path());
     let ask = async {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = reqwest::Client::builder()
             // It is on this machine: a proxy would be asked for its own localhost.
             .no_proxy()

@@ -48,6 +48,8 @@ pub(super) struct Begun {
 
 impl Issuer {
     pub(super) fn new(config: AppConfig) -> Result<Self, reqwest::Error> {
+        // A second one is refused, and the first is the same.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder()
             // A token answer that redirects is none, and must take no secret along.
             .redirect(reqwest::redirect::Policy::none())

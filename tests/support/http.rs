@@ -23,6 +23,7 @@ pub struct Http {
 impl Http {
     /// A client that knows nothing yet.
     pub fn new(origin: &str) -> Http {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

@@ -251,6 +251,7 @@ impl Server {
 
     /// Polls `/readyz` until it answers 200.
     pub async fn wait_until_ready(&mut self) {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().unwrap();
         let (port, base) = (self.installation.port, self.installation.base_path());
         let url = format!("http://127.0.0.1:{port}{base}/readyz");
