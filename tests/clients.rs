@@ -10,6 +10,7 @@ use crate::support::database::TestDatabase;
 use crate::support::server::TestServer;
 
 const PASSWORD: &str = "quiet heron by the reeds";
+const SIGNED_OUT: &str = "http://localhost:9/signed-out";
 
 /// How the scripts are told what to do; `secret` is empty for a public client.
 struct Registered {
@@ -55,6 +56,8 @@ async fn server(database: TestDatabase) -> (TestServer, Vec<Registered>) {
             method,
             "--redirect-uri",
             &stored,
+            "--post-logout-redirect-uri",
+            SIGNED_OUT,
         ]);
         server.secrets.remember_answer(&made);
         let secret = made["client_secret"].as_str().unwrap_or_default().to_owned();
@@ -97,7 +100,50 @@ async fn complete(database: TestDatabase, run: Run, script: &'static str) {
     }
 }
 
+/// Sign-in with an ID token that the client verifies by itself, UserInfo, three refreshes, a
+/// revocation and a sign-out, with each of the clients.
+async fn complete_with_openid(database: TestDatabase, run: Run, script: &'static str) {
+    let (server, registered) = server(database).await;
+    for client in registered {
+        let id = client.id;
+        let issuer = server.origin();
+        let output = tokio::task::spawn_blocking(move || {
+            let Registered { id, secret, method, redirect_uri } = &client;
+            let person = ["wren", PASSWORD, "RS256"];
+            let told = [issuer.as_str(), id, secret, method, redirect_uri, SIGNED_OUT];
+            run(script, &[&told[..], &person].concat())
+        });
+        let Some(output) = output.await.unwrap() else { return };
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script} as {id}: {stderr}");
+        let got: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for answer in got["answers"].as_array().unwrap() {
+            assert!(answer["id_token"].is_string(), "{answer}");
+            server.secrets.remember_answer(answer);
+        }
+        let sessions = server.installation.json(&["session", "list", "--client", id]);
+        let newest = sessions.as_array().unwrap().iter().map(|one| one["generation"].as_u64());
+        assert_eq!(newest.max(), Some(Some(4)), "{sessions}");
+    }
+}
+
 on_both_databases! {
+    async fn openid_client_verifies_id_tokens_and_signs_out(database: TestDatabase) {
+        complete_with_openid(database, clients::node, "openid-client-oidc.mjs").await;
+    }
+
+    async fn oauth4webapi_signs_in_refreshes_revokes_and_signs_out(database: TestDatabase) {
+        complete_with_openid(database, clients::node, "oauth4webapi.mjs").await;
+    }
+
+    async fn authlib_verifies_id_tokens_and_signs_out(database: TestDatabase) {
+        complete_with_openid(database, clients::python, "authlib_oidc.py").await;
+    }
+
+    async fn requests_oauthlib_signs_in_refreshes_revokes_and_signs_out(database: TestDatabase) {
+        complete_with_openid(database, clients::python, "requests_oauthlib_client.py").await;
+    }
+
     async fn openid_client_signs_in_refreshes_and_revokes(database: TestDatabase) {
         complete(database, clients::node, "openid-client.mjs").await;
     }

@@ -11,11 +11,13 @@ mod support;
 
 mod account_pages;
 mod admin_pages;
+mod apache;
 mod architecture;
 mod authorize;
 mod bad_input;
 mod browser;
 mod browser_sessions;
+mod client_crates;
 mod clients;
 mod code_grant;
 mod commands;

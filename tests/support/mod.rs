@@ -1,6 +1,7 @@
 //! What the tests stand on: databases, servers, browsers, clients.
 #![allow(dead_code, reason = "the harness offers more than today's tests use")]
 
+pub mod apache;
 pub mod browser;
 pub mod clients;
 pub mod database;
