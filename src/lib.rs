@@ -10,6 +10,7 @@
 //! - [`web`]: the only async room: one file per endpoint or page group.
 //! - [`protocol`]: OAuth, synchronous, with `now` passed in.
 //! - [`storage`]: the only room that knows Diesel.
+//! - [`fetch`]: requests to addresses that clients name, within limits.
 //! - [`crypto`]: passwords, keys, MACs, signatures; no storage.
 //! - [`domain`]: pure rules and values; no clock, no I/O, no randomness.
 //! - [`settings`], [`telemetry`], [`clock`]: what every room above may be handed.
@@ -19,6 +20,7 @@ pub mod clock;
 pub mod crypto;
 pub mod demo;
 pub mod domain;
+pub mod fetch;
 pub mod protocol;
 pub mod server;
 pub mod settings;

@@ -16,8 +16,9 @@ use crate::clock::Clock;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::passwords::{Cost, PasswordError, Passwords};
 use crate::crypto::root_secret::{RootSecret, RootSecretError};
+use crate::fetch::{self, Fetcher};
 use crate::protocol::known_clients::KnownClients;
-use crate::protocol::{endings, keys, setup};
+use crate::protocol::{endings, keys, setup, unused_clients};
 use crate::settings::Settings;
 use crate::storage::prune::{self, Retention};
 use crate::storage::{Database, Options, StorageError};
@@ -48,6 +49,9 @@ pub enum StartError {
     /// The password pool.
     #[error("[passwords] {0}")]
     Passwords(#[from] PasswordError),
+    /// The file of authorities.
+    #[error("{0}")]
+    CaFile(#[from] fetch::CaFileError),
     /// The HTTP server.
     #[error("the server can't start: {0}")]
     Io(#[from] std::io::Error),
@@ -133,6 +137,11 @@ impl Server {
             parallelism: settings.passwords.parallelism,
         };
         let passwords = Passwords::new(cost, settings.passwords.concurrent_hashes)?;
+        let fetcher = Fetcher::new(&fetch::Options {
+            ca_file: settings.fetch.ca_file.clone(),
+            allow_private_networks: settings.fetch.allow_private_networks,
+            limits: fetch::Limits { time: settings.fetch.time, bytes: settings.fetch.body_bytes },
+        })?;
         let setup_link =
             link.map(|link| format!("{}/setup?link={}", settings.issuer.as_str(), link.reveal()));
         let state = AppState {
@@ -141,6 +150,7 @@ impl Server {
             keyring,
             clock,
             passwords,
+            fetcher,
             cookies: Arc::new(CookieNames::new(&settings.issuer)),
             settings: Arc::new(settings),
         };
@@ -292,7 +302,9 @@ pub async fn prune_all(
         ended_sessions: settings.retention.ended_sessions,
         audit: settings.retention.audit,
     };
-    let gone = prune::all(db, &retention, now).await?;
+    let mut gone = prune::all(db, &retention, now).await?;
+    let unused = unused_clients::prune(db, settings.registration.unused, now).await?;
+    gone.push(("unused_clients", unused));
     for (what, rows) in gone.iter().filter(|(_, rows)| *rows > 0) {
         tracing::info!(what, rows, "pruned");
     }

@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "server",
             "web",
             "protocol",
+            "fetch",
             "crypto",
             "storage",
             "domain",
@@ -30,10 +31,25 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("demo", &[]),
     (
         "server",
-        &["web", "protocol", "crypto", "storage", "domain", "settings", "telemetry", "clock"],
+        &[
+            "web",
+            "protocol",
+            "fetch",
+            "crypto",
+            "storage",
+            "domain",
+            "settings",
+            "telemetry",
+            "clock",
+        ],
     ),
-    ("web", &["protocol", "crypto", "storage", "domain", "settings", "telemetry", "clock"]),
+    (
+        "web",
+        &["protocol", "fetch", "crypto", "storage", "domain", "settings", "telemetry", "clock"],
+    ),
     ("protocol", &["crypto", "storage", "domain"]),
+    // Synchronous rooms don't wait for other servers: web asks, and hands the answer down.
+    ("fetch", &[]),
     ("crypto", &["domain"]),
     ("storage", &["domain", "clock"]),
     ("settings", &["domain"]),
@@ -53,7 +69,18 @@ const CRATES: &[(&str, &[&str])] = &[
     ("actix", &["main", "cli", "demo", "server", "web", "telemetry"]),
     (
         "tokio",
-        &["main", "cli", "demo", "server", "web", "storage", "crypto", "telemetry", "protocol"],
+        &[
+            "main",
+            "cli",
+            "demo",
+            "server",
+            "web",
+            "fetch",
+            "storage",
+            "crypto",
+            "telemetry",
+            "protocol",
+        ],
     ),
 ];
 
@@ -277,6 +304,7 @@ fn an_arrow_up_or_sideways_is_refused() {
     refused("protocol/token.rs", "use crate::{domain::Scope, web};", "may not use web");
     refused("domain/scope.rs", "use crate::{\n domain::{a, b},\n clock::Clock };", "use clock");
     refused("demo/mod.rs", "use crate::domain::Scope;", "may not use domain");
+    refused("protocol/x.rs", "use crate::fetch::Fetcher;", "may not use fetch");
     refused("clock.rs", "use super::storage::Database;", "may not use storage");
     refused("web/admin/users.rs", "use super::super::super::cli::add;", "may not use cli");
     refused("web/x.rs", "mod tests { use super::super::super::cli::add; }", "may not use cli");

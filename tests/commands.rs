@@ -189,6 +189,7 @@ on_both_databases! {
             "introspect": false,
             "require_pkce": true,
             "skip_consent": false,
+            "subject_type": "public",
         });
         // The secret is shown at its making alone.
         assert_eq!(bench.json(&["client", "show", "app"]), expected);

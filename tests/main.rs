@@ -25,6 +25,7 @@ mod concurrency;
 mod crash;
 mod endings;
 mod examples;
+mod fetch;
 mod harness;
 mod incidents;
 mod introspect;

@@ -173,6 +173,8 @@ fn settings(site: &str, folder: &Path) -> Result<Settings, Failure> {
         ("site_name", "Northfield ID"),
         ("tokens.access_token_seconds", seconds.as_str()),
         ("tokens.retry_window_seconds", seconds.as_str()),
+        // The examples are told of sign-outs at addresses of this machine.
+        ("fetch.allow_private_networks", "true"),
         ("shutdown_seconds", "1"),
     ]))?)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::answer::{Answer, table};
 use super::context::Context;
 use super::failure::Failure;
+use crate::protocol::unused_clients;
 use crate::settings::SettingsFlags;
 use crate::storage::prune::{self, Retention};
 
@@ -21,8 +22,11 @@ impl Prune {
         let (settings, now) = (&context.settings.retention, context.act.now);
         let retention =
             Retention { ended_sessions: settings.ended_sessions, audit: settings.audit };
-        let removed: BTreeMap<&str, usize> =
+        let mut removed: BTreeMap<&str, usize> =
             prune::all(&context.database, &retention, now).await?.into_iter().collect();
+        let unused = context.settings.registration.unused;
+        removed
+            .insert("unused_clients", unused_clients::prune(&context.database, unused, now).await?);
         let rows = removed.iter().map(|(name, count)| [name.replace('_', " "), count.to_string()]);
         let text = table(["WHAT", "REMOVED"], rows, "");
         Answer::new(&removed, text)

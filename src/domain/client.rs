@@ -1,17 +1,21 @@
 //! Registered clients (RFC 6749 section 2, with the metadata names of RFC 7591).
 
+pub mod document_url;
+
 use std::time::Duration;
 
 use super::access_token::AccessTokenFormat;
-use super::client_details::ClientDetails;
+use super::client_details::{self, ClientDetails};
+use super::client_standing::Standing;
 use super::redirect_uri;
 use super::scope::Scope;
 use super::secret::HashedSecret;
 use super::time::Timestamp;
 use super::token_family::Rotation;
 
-/// A client's `client_id`: 1 to 128 letters, digits, and `. _ ~ -`. Never of the form of a
-/// person's id, so that it can't pass for a `sub` (RFC 9700 section 4.15).
+/// A client's `client_id`: 1 to 128 letters, digits, and `. _ ~ -`; or the https address of its
+/// metadata document ([`document_url`]). Never of the form of a person's id, so that it can't
+/// pass for a `sub` (RFC 9700 section 4.15).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(String);
 
@@ -21,6 +25,17 @@ impl ClientId {
     /// # Errors
     /// A sentence that says what would be right.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("https://") {
+            return document_url::check(text).map(|()| Self(text.to_owned()));
+        }
+        Self::parse_plain(text)
+    }
+
+    /// Checks an id that is no address: one that an administrator may choose.
+    ///
+    /// # Errors
+    /// A sentence that says what would be right.
+    pub fn parse_plain(text: &str) -> Result<Self, String> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-');
         if text.is_empty() || text.len() > 128 || !text.bytes().all(plain) {
             return Err("a client ID has 1 to 128 letters, digits, and . _ ~ -".into());
@@ -34,6 +49,13 @@ impl ClientId {
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The host of its metadata document, where it is the address of one.
+    pub fn document_host(&self) -> Option<String> {
+        let url = self.0.starts_with("https://").then(|| url::Url::parse(&self.0).ok())??;
+        let host = url.host_str()?.to_owned();
+        Some(url.port().map_or(host.clone(), |port| format!("{host}:{port}")))
     }
 }
 
@@ -134,6 +156,8 @@ pub struct Client {
     pub metadata: ClientMetadata,
     /// The hash of its secret; none for a public client.
     pub secret: Option<HashedSecret>,
+    /// Where it comes from.
+    pub standing: Standing,
 }
 
 /// What an administrator chooses about a client.
@@ -286,6 +310,7 @@ impl ClientMetadata {
                     .push(("audience", "An audience is a name or URI without spaces.".to_owned()));
             }
         }
+        faults.extend(client_details::faults(self));
         faults
     }
 }
@@ -308,5 +333,7 @@ mod tests {
         assert!(ClientId::parse("0190a5b2-7d4e-7c3a-9f00-000000000001").is_err());
         assert!(ClientId::parse("a b").is_err());
         assert!(ClientId::parse("").is_err());
+        assert!(ClientId::parse("https://app.example/client.json").is_ok());
+        assert!(ClientId::parse_plain("https://app.example/client.json").is_err());
     }
 }

@@ -1,9 +1,38 @@
 //! What a client may say of itself beyond what every client has: the further members of
 //! RFC 7591 section 2, OpenID Connect Registration section 2 and the logout specifications.
 
+mod check;
+
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::Algorithm;
+pub(super) use check::faults;
+pub use check::sector_host;
+
+/// What kind of app it is, which decides where it may send people back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplicationType {
+    /// It runs on a server.
+    Web,
+    /// It runs on people's devices.
+    Native,
+}
+
+impl ApplicationType {
+    /// All of them, with their registered names.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Web, "web"), (Self::Native, "native")];
+
+    /// Its registered name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(own, _)| *own == self).map_or("", |(_, name)| name)
+    }
+
+    /// The type with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, own)| *own == name).map(|(kind, _)| *kind)
+    }
+}
 
 /// Which `sub` a client gets for a person (OpenID Connect Core section 8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +86,10 @@ pub struct ClientDetails {
     /// In which version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
+
+    /// What kind of app it is, where it said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_type: Option<ApplicationType>,
 
     /// Its public keys (RFC 7517 section 5); not beside `jwks_uri`.
     #[serde(skip_serializing_if = "Option::is_none")]

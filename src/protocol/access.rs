@@ -27,18 +27,18 @@ pub struct Issuing {
 }
 
 /// The claims of the access token that goes with the newest generation of a family. Made from
-/// the row alone, so that a retry makes the very same ones.
+/// the row and what the request narrows them to, so that a retry makes the very same ones.
 pub fn claims(
     keyring: &Keyring,
     issuing: &Issuing,
     client: &Client,
     family: &Family,
     scope: &Scope,
+    resources: Option<&[String]>,
 ) -> AccessToken {
-    let audience = if family.audience.is_empty() {
-        vec![issuing.issuer.clone()]
-    } else {
-        family.audience.clone()
+    let audience = match resources.unwrap_or(&family.audience) {
+        [] => vec![issuing.issuer.clone()],
+        named => named.to_vec(),
     };
     let issued_at = family.chain.issued_at;
     let mut expires_at = issued_at.plus(issuing.life);

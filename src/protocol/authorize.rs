@@ -2,15 +2,19 @@
 //! oxide-auth's machine over our registrar, answered with a code or an error and always with
 //! `iss` (RFC 9207).
 
+mod parameters;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::time::Duration;
 
-use oxide_auth::code_grant::authorization::{Authorization, Input, Output, Request};
+use oxide_auth::code_grant::authorization::{Authorization, Input, Output};
 use oxide_auth::code_grant::extensions::Pkce;
 use oxide_auth::primitives::authorizer::Authorizer;
 use oxide_auth::primitives::grant::{Extensions, Grant};
 use oxide_auth::primitives::registrar::{ClientUrl, ExactUrl, Registrar};
+
+pub use parameters::Parameters;
 
 use super::oauth_error::Code;
 use super::oxide::{self, KnownClient, OneCode};
@@ -22,59 +26,6 @@ use crate::domain::scope::{OFFLINE_ACCESS, Scope};
 use crate::domain::secret::PlainSecret;
 use crate::domain::time::Timestamp;
 use crate::storage::{Connection, Result, StorageError, authorization_codes, clients};
-
-/// The parameters of a request, in order, as they came.
-#[derive(Clone, Debug, Default)]
-pub struct Parameters(pub Vec<(String, String)>);
-
-/// Those that may stand once only (RFC 6749 section 3.1). Others are ignored.
-const SINGLE: [&str; 9] = [
-    "client_id",
-    "redirect_uri",
-    "response_type",
-    "response_mode",
-    "scope",
-    "state",
-    "nonce",
-    "code_challenge",
-    "code_challenge_method",
-];
-
-impl Parameters {
-    fn get(&self, name: &str) -> Option<&str> {
-        // A parameter without a value counts as left out (RFC 6749 section 3.1).
-        let mut values = self.0.iter().filter(|(own, value)| own == name && !value.is_empty());
-        values.next().map(|(_, value)| value.as_str())
-    }
-
-    fn repeated(&self, name: &str) -> bool {
-        self.0.iter().filter(|(own, _)| own == name).count() > 1
-    }
-}
-
-impl Request for Parameters {
-    fn valid(&self) -> bool {
-        true
-    }
-    fn client_id(&self) -> Option<Cow<'_, str>> {
-        self.get("client_id").map(Cow::Borrowed)
-    }
-    fn scope(&self) -> Option<Cow<'_, str>> {
-        self.get("scope").map(Cow::Borrowed)
-    }
-    fn redirect_uri(&self) -> Option<Cow<'_, str>> {
-        self.get("redirect_uri").map(Cow::Borrowed)
-    }
-    fn state(&self) -> Option<Cow<'_, str>> {
-        self.get("state").map(Cow::Borrowed)
-    }
-    fn response_type(&self) -> Option<Cow<'_, str>> {
-        self.get("response_type").map(Cow::Borrowed)
-    }
-    fn extension(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.get(key).map(Cow::Borrowed)
-    }
-}
 
 /// A request that may be put before the person.
 #[derive(Clone, Debug)]
@@ -232,7 +183,7 @@ fn steps(
     redirect_uri_was_sent: bool,
 ) -> std::result::Result<Checked, (Code, &'static str)> {
     let invalid = |description| (Code::InvalidRequest, description);
-    if SINGLE.iter().any(|name| parameters.repeated(name)) {
+    if parameters.duplicate().is_some() {
         return Err(invalid("a parameter stands more than once"));
     }
     if !client.metadata.has_grant(GrantType::AuthorizationCode) {

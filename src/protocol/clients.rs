@@ -4,6 +4,7 @@ use super::act::Act;
 use super::endings::{self, Whose};
 use crate::crypto::random;
 use crate::domain::client::{Client, ClientId, ClientMetadata};
+use crate::domain::client_standing::{Origin, Standing};
 use crate::domain::secret::PlainSecret;
 use crate::domain::token_family::EndCause;
 use crate::storage::{
@@ -27,6 +28,17 @@ pub fn register(
     metadata: ClientMetadata,
     act: &Act,
 ) -> Result<(Client, Option<PlainSecret>)> {
+    register_as(connection, id, metadata, Standing::default(), act)
+}
+
+/// The same for a client from elsewhere.
+pub fn register_as(
+    connection: &mut Connection,
+    id: ClientId,
+    metadata: ClientMetadata,
+    standing: Standing,
+    act: &Act,
+) -> Result<(Client, Option<PlainSecret>)> {
     if stored::means_client(connection, &id)? {
         return Err(StorageError::Duplicate);
     }
@@ -36,9 +48,15 @@ pub fn register(
         created_at: act.now,
         secret: secret.as_ref().map(PlainSecret::hash),
         metadata,
+        standing,
     };
     clients::add(connection, &client)?;
-    record(connection, "client.added", &client.id, Some(&client.metadata.name), act)?;
+    let action = match client.standing.origin {
+        Origin::Administrator => "client.added",
+        Origin::Registration => "client.registered",
+        Origin::Document => "client.document_read",
+    };
+    record(connection, action, &client.id, Some(&client.metadata.name), act)?;
     Ok((client, secret))
 }
 
@@ -96,7 +114,20 @@ pub fn remove(connection: &mut Connection, id: &ClientId, act: &Act) -> Result<b
     Ok(removed)
 }
 
-fn record(
+/// Notes that an administrator looked at a client that came by itself. Whether there is such a
+/// client that nobody had looked at.
+pub fn review(connection: &mut Connection, id: &ClientId, act: &Act) -> Result<bool> {
+    match clients::find(connection, id)? {
+        Some(client) if client.standing.is_unreviewed() => {
+            clients::set_reviewed(connection, id, Some(act.now))?;
+            record(connection, "client.reviewed", id, Some(&client.metadata.name), act)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+pub(super) fn record(
     connection: &mut Connection,
     action: &'static str,
     id: &ClientId,

@@ -18,7 +18,7 @@ use super::act::Act;
 use super::id_token;
 use super::oauth_error::{Code, OAuthError};
 use super::oxide::{KnownClient, OneCode, OneFamily};
-use super::refresh::{Lifetimes, TokenAnswer};
+use super::refresh::{Lifetimes, TokenAnswer, not_granted};
 use super::sessions;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::random;
@@ -26,12 +26,13 @@ use crate::domain::authorization_code::{self, AuthorizationCode, CodeState, Repl
 use crate::domain::caller::Caller;
 use crate::domain::client::{Client, GrantType, RefreshPolicy};
 use crate::domain::id::FamilyId;
+use crate::domain::resource::Resources;
 use crate::domain::scope::OFFLINE_ACCESS;
 use crate::domain::secret::{HashedSecret, PlainSecret};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Lifetime};
 use crate::storage::families::{self, Family, NewFamily};
-use crate::storage::{Connection, Result, authorization_codes, browser_sessions, users};
+use crate::storage::{Connection, Result, authorization_codes, browser_sessions, clients, users};
 
 /// What a client sends.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Exchange {
     pub redirect_uri: Option<String>,
     /// The PKCE verifier.
     pub verifier: Option<PlainSecret>,
+    /// Fewer resource servers for the access token.
+    pub resources: Option<Resources>,
 }
 
 /// What an exchange gave: a session, and what its first ID token says.
@@ -50,6 +53,7 @@ pub struct Granted {
     family: Family,
     nonce: Option<String>,
     asked: Map<String, Value>,
+    resources: Option<Resources>,
 }
 
 /// Everything that an exchange needs beside the database.
@@ -74,7 +78,9 @@ pub fn answer(
     now: Timestamp,
 ) -> Result<TokenAnswer> {
     let family = &granted.family;
-    let token = access::claims(server.keyring, server.issuing, client, family, &family.scope);
+    let audience = granted.resources.as_ref().map(Resources::asked);
+    let token =
+        access::claims(server.keyring, server.issuing, client, family, &family.scope, audience);
     let answer = TokenAnswer::new(server.keyring, server.issuing, client, family, &token, now)?;
     let nonce = granted.nonce.as_deref();
     answer.with_id_token(
@@ -114,6 +120,10 @@ pub fn exchange(
     if let CodeState::Used { at, family, verifier: first } = &code.state {
         let same = first.is_some() && *first == verifier;
         return replayed(connection, *at, *family, same, act).map(Err);
+    }
+    let granted = granted_audience(client, &code);
+    if exchange.resources.as_ref().is_some_and(|asked| !asked.are_within(granted)) {
+        return Ok(Err(not_granted()));
     }
     if act.now >= code.expires_at {
         return Ok(Err(OAuthError::invalid_grant("the authorization code has expired")));
@@ -247,8 +257,12 @@ fn issue(
         Some(family.client_id.to_string()),
         None,
     )?;
+    if client.standing.use_is_news(act.now) {
+        clients::note_use(connection, &client.id, act.now)?;
+    }
     let asked = id_token::asked(connection, &family)?;
-    Ok(Ok(Granted { family, nonce: code.nonce.clone(), asked }))
+    let (nonce, resources) = (code.nonce.clone(), exchange.resources.clone());
+    Ok(Ok(Granted { family, nonce, asked, resources }))
 }
 
 /// Uses the code and begins its family; `None` when somebody else used it first. One statement
@@ -337,6 +351,12 @@ fn pkce(
     Ok(Extensions::new())
 }
 
+/// Whom the access tokens are for: the resources of the authorization request (RFC 8707), or else
+/// the client's own.
+fn granted_audience<'a>(client: &'a Client, code: &'a AuthorizationCode) -> &'a [String] {
+    if code.resources.is_empty() { &client.metadata.audience } else { &code.resources }
+}
+
 fn new_family(
     server: &Server<'_>,
     client: &Client,
@@ -364,7 +384,7 @@ fn new_family(
         client_id: client.id.clone(),
         scope: code.scope.clone(),
         claims: code.claims.clone(),
-        audience: client.metadata.audience.clone(),
+        audience: granted_audience(client, code).to_vec(),
         browser_session: code.browser_session,
         auth_time: code.auth_time,
         refreshable,

@@ -17,6 +17,8 @@ pub enum Code {
     UnsupportedGrantType,
     /// The scope is malformed or goes beyond what may be asked.
     InvalidScope,
+    /// A resource that this client may not ask for (RFC 8707 section 2).
+    InvalidTarget,
     /// The person said no.
     AccessDenied,
     /// There is no such response type here.
@@ -37,6 +39,7 @@ impl Code {
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
@@ -133,10 +136,10 @@ impl From<crate::storage::StorageError> for OAuthError {
 }
 
 /// What RFC 6749 section 5.2 allows in a description.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {
-            '"' | '\\' => '\'',
+            '"' | '\\' | '“' | '”' | '’' => '\'',
             ' '..='~' => c,
             _ => '?',
         })

@@ -17,6 +17,7 @@ use crate::domain::access_token::AccessToken;
 use crate::domain::caller::Caller;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::refresh_token::RefreshToken;
+use crate::domain::resource::Resources;
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{Expiry, Given, Policy, Presented, Refusal};
@@ -136,6 +137,8 @@ pub struct RefreshRequest {
     pub token: String,
     /// A narrower scope for the access token.
     pub scope: Option<String>,
+    /// Fewer resource servers for the access token.
+    pub resources: Option<Resources>,
 }
 
 /// The rotation that a request asks for.
@@ -181,6 +184,7 @@ pub fn command(
             recovery: None,
         },
         scope,
+        resources: request.resources.clone(),
         authenticity: tokens,
         write_id: random::write_id(),
         reference: Some(reference.to_owned()),
@@ -204,7 +208,8 @@ pub fn answer(
     match outcome {
         RotateOutcome::Given(how, family) => {
             let scope = command.scope.as_ref().unwrap_or(&family.scope);
-            let token = access::claims(keyring, issuing, client, &family, scope);
+            let audience = command.resources.as_ref().map(Resources::asked);
+            let token = access::claims(keyring, issuing, client, &family, scope, audience);
             let answer = TokenAnswer::new(keyring, issuing, client, &family, &token, now)?
                 .with_id_token(keyring, issuing, client, &family, &token, None, asked)?;
             Ok((answer, given_name(how)))
@@ -232,6 +237,7 @@ pub fn answer(
             Code::InvalidScope,
             format!("scope goes beyond what was granted: {granted}"),
         )),
+        RotateOutcome::ResourceExceeds => Err(not_granted()),
         RotateOutcome::OtherClient(family) => Err(not_issued_here(&format!(
             "{} presented a token of {}, session {}",
             client.id, family.client_id, family.id
@@ -263,6 +269,11 @@ fn given_name(how: Given) -> &'static str {
         Given::Reissued { alarm: true } => "reissued after a stranger",
         Given::Adopted => "adopted",
     }
+}
+
+/// RFC 8707 section 2: a token may be narrowed to what was granted, and no further.
+pub(super) fn not_granted() -> OAuthError {
+    OAuthError::new(Code::InvalidTarget, "resource names one that was not granted")
 }
 
 /// One answer for all that this server didn't issue to this client, so that guessing teaches nothing.

@@ -11,7 +11,9 @@ const SECTIONS: &[(&str, &str)] = &[
     ("sessions", "Browser sign-ins"),
     ("passwords", "Passwords"),
     ("throttle", "Wrong passwords"),
+    ("fetch", "Requests to apps"),
     ("retention", "How long things are kept"),
+    ("registration", "Apps that come by themselves"),
 ];
 
 fn title(section: &str) -> &str {

@@ -14,12 +14,18 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::scope::Scope;
+
 pub use docs::{help_text, manual};
 pub use error::{Origin, Problem, SettingsError};
 pub use reader::Key;
 use reader::Reader;
 pub use sources::{SettingsFlags, Sources};
-pub use values::{DatabaseKind, DatabaseUrl, Issuer, LogFormat, SigningAlgorithm};
+pub use values::{
+    DatabaseKind, DatabaseUrl, Issuer, LogFormat, RegistrationMode, SigningAlgorithm,
+};
+
+use crate::domain::resource;
 
 /// Every setting, checked. What each does stands beside its key in
 /// [`Settings::read`], and in `docs/settings.md`.
@@ -44,7 +50,9 @@ pub struct Settings {
     pub sessions: SessionSettings,
     pub passwords: PasswordSettings,
     pub throttle: ThrottleSettings,
+    pub fetch: FetchSettings,
     pub retention: RetentionSettings,
+    pub registration: RegistrationSettings,
 }
 
 /// `[log]`
@@ -84,6 +92,8 @@ pub struct TokenSettings {
     pub refresh_absolute: Option<Duration>,
     pub retry_window: Duration,
     pub signing_algorithm: SigningAlgorithm,
+    /// The resource servers that any app may ask access tokens for.
+    pub resources: Vec<String>,
 }
 
 /// `[sessions]`
@@ -116,6 +126,16 @@ pub struct ThrottleSettings {
     pub longest_pause: Duration,
 }
 
+/// `[fetch]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct FetchSettings {
+    pub allow_private_networks: bool,
+    pub ca_file: Option<PathBuf>,
+    pub time: Duration,
+    pub body_bytes: usize,
+}
+
 /// `[retention]`
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -123,6 +143,20 @@ pub struct RetentionSettings {
     pub ended_sessions: Duration,
     pub audit: Duration,
     pub prune: Duration,
+}
+
+/// `[registration]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct RegistrationSettings {
+    pub mode: RegistrationMode,
+    pub scopes: Scope,
+    pub per_address_hourly: u32,
+    pub hourly: u32,
+    pub unused: Duration,
+    pub client_id_documents: bool,
+    /// Empty: any.
+    pub document_hosts: Vec<String>,
 }
 
 const MINUTE: u64 = 60;
@@ -251,6 +285,12 @@ impl Settings {
                     ("tokens.retry_window_seconds", "How long the same caller gets the same answer again for a token just used; no longer than the access token lives."),
                     1..=5 * MINUTE, 30,
                 ),
+                resources: r.list(
+                    ("tokens.resources", "The resource servers that any app may ask access tokens for (RFC 8707), beside those that it has itself."),
+                    "list of URIs",
+                    "a list of absolute URIs without fragments, such as [\"https://api.example\"] (in a variable or flag, with commas between)",
+                    |item| resource::check(item).is_ok().then(|| item.to_owned()),
+                ),
                 signing_algorithm: r.choice(
                     ("tokens.signing_algorithm", "What access tokens in JWT form are signed with."),
                     SigningAlgorithm::Es256,
@@ -310,6 +350,23 @@ impl Settings {
                     1..=DAY, 15 * MINUTE,
                 ),
             },
+            fetch: FetchSettings {
+                allow_private_networks: r.flag(
+                    ("fetch.allow_private_networks", "Lets addresses that apps name be private or loopback ones, and http on loopback: for apps inside your own network, and for tests."),
+                    false,
+                ),
+                ca_file: r.path_or_none(
+                    ("fetch.ca_file", "A PEM file of certificate authorities that are trusted beside the system's when apps' keys and documents are fetched."),
+                ),
+                time: r.seconds(
+                    ("fetch.timeout_seconds", "How long one such request may take, from the name's resolution to the last byte."),
+                    1..=MINUTE, 5,
+                ),
+                body_bytes: r.count(
+                    ("fetch.body_bytes", "The longest answer that is read."),
+                    "bytes", 1_024..=1_048_576, 65_536,
+                ),
+            },
             retention: RetentionSettings {
                 ended_sessions: r.seconds(
                     ("retention.ended_sessions_seconds", "How long an ended session is still shown; no less than an hour, so that a token used again is known as such."),
@@ -322,6 +379,37 @@ impl Settings {
                 prune: r.seconds(
                     ("retention.prune_seconds", "How often the server removes what is past its time."),
                     MINUTE..=DAY, HOUR,
+                ),
+            },
+            registration: RegistrationSettings {
+                mode: r.choice(
+                    ("registration.mode", "Who may register apps at /oauth/register: nobody, whoever holds an initial access token, or everybody."),
+                    RegistrationMode::Off,
+                ),
+                scopes: r.checked(
+                    ("registration.scopes", "What apps that came by themselves may ask people for."),
+                    "scopes, divided by spaces",
+                    default_scopes(),
+                    |text| text.parse().map_err(|_| "scopes, divided by spaces".to_owned()),
+                ),
+                per_address_hourly: r.count(
+                    ("registration.per_address_hourly", "How many apps one network may register in an hour, and of how many it may make this server read the document."),
+                    "", 1..=1_000_000, 20,
+                ),
+                hourly: r.count(
+                    ("registration.hourly", "The same for everybody together."),
+                    "", 1..=1_000_000, 500,
+                ),
+                unused: r.seconds(
+                    ("registration.unused_seconds", "An app that came by itself and that no administrator has reviewed is removed when nobody has used it for so long."),
+                    HOUR..=YEARS, 30 * DAY,
+                ),
+                client_id_documents: r.flag(
+                    ("registration.client_id_documents", "Whether a client ID may be the https address of the app's own metadata, which this server then reads."),
+                    false,
+                ),
+                document_hosts: r.hosts(
+                    ("registration.document_hosts", "The only hosts whose documents are read; without any, every public host's."),
                 ),
             },
         }
@@ -363,6 +451,10 @@ pub fn keys() -> Vec<Key> {
     let mut reader = Reader::default();
     Settings::read(&mut reader);
     reader.keys
+}
+
+fn default_scopes() -> Scope {
+    "openid profile email address phone offline_access".parse().unwrap_or_else(|_| Scope::empty())
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

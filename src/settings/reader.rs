@@ -162,6 +162,12 @@ impl Reader {
         .into()
     }
 
+    /// The path of a file that needn't be named.
+    pub(super) fn path_or_none(&mut self, name: Name) -> Option<PathBuf> {
+        let path = self.checked(name, "path", String::new(), |text| Ok(text.to_owned()));
+        (!path.is_empty()).then(|| path.into())
+    }
+
     pub(super) fn flag(&mut self, name: Name, default: bool) -> bool {
         self.take(name, "true or false".to_owned(), (default, default.to_string()), |raw| match raw
         {
@@ -243,10 +249,11 @@ impl Reader {
         })
     }
 
-    pub(super) fn networks(&mut self, name: Name) -> Vec<IpNet> {
-        let right = "a list of addresses or networks, such as [\"10.0.0.0/8\", \"::1\"] \
-                     (in a variable or flag: 10.0.0.0/8,::1)";
-        self.take(name, "list of networks".to_owned(), (Vec::new(), "[]".to_owned()), |raw| {
+    /// Host names; without any, all.
+    pub(super) fn hosts(&mut self, name: Name) -> Vec<String> {
+        let right = "a list of host names, such as [\"app.example\", \"localhost:8443\"] (in a \
+                     variable or flag: app.example,localhost:8443)";
+        self.take(name, "list of hosts".to_owned(), (Vec::new(), "[]".to_owned()), |raw| {
             let items: Vec<&str> = match raw {
                 Raw::List(items) => items.iter().map(String::as_str).collect(),
                 Raw::Typed(text) => {
@@ -254,7 +261,37 @@ impl Reader {
                 }
                 _ => return Err(right.to_owned()),
             };
-            items.into_iter().map(|item| network(item).ok_or_else(|| right.to_owned())).collect()
+            let host = |item: &str| {
+                let url = url::Url::parse(&format!("https://{item}/")).ok()?;
+                (url.as_str() == format!("https://{item}/")).then(|| item.to_owned())
+            };
+            items.into_iter().map(|item| host(item).ok_or_else(|| right.to_owned())).collect()
+        })
+    }
+
+    pub(super) fn networks(&mut self, name: Name) -> Vec<IpNet> {
+        let right = "a list of addresses or networks, such as [\"10.0.0.0/8\", \"::1\"] \
+                     (in a variable or flag: 10.0.0.0/8,::1)";
+        self.list(name, "list of networks", right, network)
+    }
+
+    /// A list; `right` says what would be right where `parse` refuses an item.
+    pub(super) fn list<T>(
+        &mut self,
+        name: Name,
+        kind: &str,
+        right: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        self.take(name, kind.to_owned(), (Vec::new(), "[]".to_owned()), |raw| {
+            let items: Vec<&str> = match raw {
+                Raw::List(items) => items.iter().map(String::as_str).collect(),
+                Raw::Typed(text) => {
+                    text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
+                }
+                _ => return Err(right.to_owned()),
+            };
+            items.into_iter().map(|item| parse(item).ok_or_else(|| right.to_owned())).collect()
         })
     }
 }

@@ -254,6 +254,22 @@ impl Choice for SigningAlgorithm {
         &[("ES256", Self::Es256), ("EdDSA", Self::EdDsa), ("RS256", Self::Rs256)];
 }
 
+/// Who may register clients by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistrationMode {
+    /// Nobody.
+    Off,
+    /// Whoever holds an initial access token.
+    Token,
+    /// Everybody.
+    Open,
+}
+
+impl Choice for RegistrationMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("off", Self::Off), ("token", Self::Token), ("open", Self::Open)];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

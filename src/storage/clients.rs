@@ -11,6 +11,7 @@ use crate::domain::access_token::AccessTokenFormat;
 use crate::domain::client::{
     AuthMethod, Client, ClientId, ClientMetadata, GrantType, RefreshPolicy,
 };
+use crate::domain::client_standing::{Origin, Standing};
 use crate::domain::secret::HashedSecret;
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::Rotation;
@@ -35,6 +36,11 @@ struct Row {
     skip_consent: bool,
     created_at: i64,
     details: String,
+    origin: String,
+    reviewed_at: Option<i64>,
+    last_used_at: Option<i64>,
+    registration_token_hash: Option<Vec<u8>>,
+    fresh_until: Option<i64>,
 }
 
 impl TryFrom<Row> for Client {
@@ -54,6 +60,19 @@ impl TryFrom<Row> for Client {
                 .as_deref()
                 .map(|hash| HashedSecret::from_slice(hash).ok_or_else(|| corrupt("secret")))
                 .transpose()?,
+            standing: Standing {
+                origin: Origin::from_name(&row.origin).ok_or_else(|| corrupt("origin"))?,
+                reviewed_at: row.reviewed_at.map(Timestamp::from_millis),
+                last_used_at: row.last_used_at.map(Timestamp::from_millis),
+                registration_token: row
+                    .registration_token_hash
+                    .as_deref()
+                    .map(|hash| {
+                        HashedSecret::from_slice(hash).ok_or_else(|| corrupt("registration token"))
+                    })
+                    .transpose()?,
+                fresh_until: row.fresh_until.map(Timestamp::from_millis),
+            },
             metadata: ClientMetadata {
                 auth_method: AuthMethod::from_name(&row.auth_method)
                     .ok_or_else(|| corrupt("authentication method"))?,
@@ -173,6 +192,12 @@ pub fn add(connection: &mut Connection, client: &Client) -> Result<()> {
             c::skip_consent.eq(m.skip_consent),
             c::details.eq(m.details),
             c::created_at.eq(client.created_at.as_millis()),
+            c::origin.eq(client.standing.origin.name()),
+            c::reviewed_at.eq(client.standing.reviewed_at.map(Timestamp::as_millis)),
+            c::last_used_at.eq(client.standing.last_used_at.map(Timestamp::as_millis)),
+            c::registration_token_hash
+                .eq(client.standing.registration_token.map(|hash| hash.as_bytes().to_vec())),
+            c::fresh_until.eq(client.standing.fresh_until.map(Timestamp::as_millis)),
         ))
         .execute(connection)?;
     changed(connection)
@@ -223,6 +248,57 @@ pub fn set_secret(
         .execute(connection)?;
     changed(connection)?;
     Ok(rows == 1)
+}
+
+/// Notes when an administrator looked at a client; `None`: it has changed since. Whether it is
+/// there.
+pub fn set_reviewed(
+    connection: &mut Connection,
+    id: &ClientId,
+    at: Option<Timestamp>,
+) -> Result<bool> {
+    let rows = diesel::update(c::table.filter(c::id.eq(id.as_str())))
+        .set(c::reviewed_at.eq(at.map(Timestamp::as_millis)))
+        .execute(connection)?;
+    Ok(rows == 1)
+}
+
+/// Notes that somebody used a client.
+pub fn note_use(connection: &mut Connection, id: &ClientId, at: Timestamp) -> Result<()> {
+    diesel::update(c::table.filter(c::id.eq(id.as_str())))
+        .set(c::last_used_at.eq(at.as_millis()))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Notes until when a client's metadata document counts.
+pub fn set_fresh_until(connection: &mut Connection, id: &ClientId, at: Timestamp) -> Result<()> {
+    diesel::update(c::table.filter(c::id.eq(id.as_str())))
+        .set(c::fresh_until.eq(at.as_millis()))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Some of the clients that came by themselves, that nobody has looked at, and that weren't used
+/// since then; in the order of their ids, after this one.
+pub fn unused_since(
+    connection: &mut Connection,
+    since: Timestamp,
+    after: &str,
+    most: i64,
+) -> Result<Vec<Client>> {
+    let at = since.as_millis();
+    clients(
+        c::table
+            .filter(c::origin.ne(Origin::Administrator.name()))
+            .filter(c::reviewed_at.is_null())
+            .filter(c::created_at.le(at))
+            .filter(c::last_used_at.is_null().or(c::last_used_at.assume_not_null().le(at)))
+            .filter(c::id.gt(after))
+            .order(c::id.asc())
+            .limit(most)
+            .load::<Row>(connection)?,
+    )
 }
 
 /// Removes a client. Whether it was there.

@@ -636,6 +636,21 @@ pub fn live_of_clients(connection: &mut Connection, now: Timestamp) -> Result<Ve
         .load::<(String, i64)>(connection)?)
 }
 
+/// Whether any session of this app goes on.
+pub fn any_live_of_client(
+    connection: &mut Connection,
+    client: &ClientId,
+    now: Timestamp,
+) -> Result<bool> {
+    let at = now.as_millis();
+    let live = t::table
+        .filter(t::client_id.eq(client.as_str()))
+        .filter(t::ended_at.is_null())
+        .filter((t::given_at + t::idle_ms).gt(at))
+        .filter(t::ends_at.is_null().or(t::ends_at.assume_not_null().gt(at)));
+    Ok(live.select(t::id).first::<Vec<u8>>(connection).optional()?.is_some())
+}
+
 /// The families with these ids, in no order.
 pub fn find_many(connection: &mut Connection, ids: &[FamilyId]) -> Result<Vec<Family>> {
     let ids: Vec<Vec<u8>> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();

@@ -2,6 +2,7 @@
 //! answer back; the aggregates beside it are free functions over a [`Connection`].
 
 pub mod alarms;
+pub mod allowances;
 mod any_connection;
 pub mod audit;
 pub mod authorization_codes;
@@ -23,6 +24,7 @@ mod migrations;
 mod postgres_tls;
 pub mod prune;
 pub mod recovery;
+pub mod registration_tokens;
 pub mod revoked_tokens;
 pub mod rotation;
 mod schema;

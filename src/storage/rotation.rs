@@ -13,6 +13,7 @@ use super::recovery;
 use crate::domain::caller::Caller;
 use crate::domain::client::ClientId;
 use crate::domain::refresh_token::{Authenticity, RefreshToken};
+use crate::domain::resource::Resources;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{
@@ -44,6 +45,8 @@ pub struct RotateCommand {
     pub policy: Policy,
     /// A narrower scope for the access token.
     pub scope: Option<Scope>,
+    /// Fewer resource servers for the access token (RFC 8707).
+    pub resources: Option<Resources>,
     /// Proves the token, once the row's nonce is known.
     pub authenticity: Arc<dyn Authenticity>,
     /// A random number that names this write.
@@ -65,6 +68,8 @@ pub enum RotateOutcome {
     Refused(Refusal, Box<Family>),
     /// The scope asked for goes beyond what was granted; nothing changed.
     ScopeExceeds(Scope),
+    /// A resource that wasn't granted; nothing changed.
+    ResourceExceeds,
     /// Another client's token; nothing changed.
     OtherClient(Box<Family>),
     /// Nothing that this server issued; nothing changed.
@@ -125,9 +130,12 @@ fn judge(
         decision = by(&policy);
     }
     Ok(match decision {
-        Decision::Give { how, chain } => match &command.scope {
-            Some(scope) if !scope.is_subset_of(&family.scope) => {
+        Decision::Give { how, chain } => match (&command.scope, &command.resources) {
+            (Some(scope), _) if !scope.is_subset_of(&family.scope) => {
                 Verdict::Answer(RotateOutcome::ScopeExceeds(family.scope.clone()))
+            }
+            (_, Some(resources)) if !resources.are_within(&family.audience) => {
+                Verdict::Answer(RotateOutcome::ResourceExceeds)
             }
             _ => Verdict::Give { family, how, chain },
         },

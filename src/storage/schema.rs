@@ -66,6 +66,11 @@ diesel::table! {
         skip_consent -> Bool,
         created_at -> BigInt,
         details -> Text,
+        origin -> Text,
+        reviewed_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+        registration_token_hash -> Nullable<Binary>,
+        fresh_until -> Nullable<BigInt>,
     }
 }
 
@@ -207,6 +212,25 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    registration_tokens (id) {
+        id -> Text,
+        hash -> Binary,
+        name -> Text,
+        created_at -> BigInt,
+        uses_left -> Nullable<BigInt>,
+        expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    allowances (key) {
+        key -> Binary,
+        whole_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     meta,
     token_keys,
@@ -221,5 +245,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     endings,
     revoked_access_tokens,
     sign_in_failures,
-    audit_events
+    audit_events,
+    registration_tokens,
+    allowances
 );

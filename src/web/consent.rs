@@ -91,7 +91,7 @@ async fn submit(
 async fn open(context: &Context, sealed: &str) -> Result<Result<Box<Checked>, Refused>, PageError> {
     let path = pending::open(&context.state, sealed, context.now).ok_or(PageError::RequestGone)?;
     let query = path.strip_prefix("/oauth/authorize?").ok_or(PageError::RequestGone)?;
-    authorize::check(&context.state, authorize::read(query)?).await
+    authorize::check(&context.state, query).await
 }
 
 /// Where the answer goes, as a person reads it: a host, or the app itself.

@@ -48,7 +48,7 @@ impl Wanted {
     async fn open(context: &Context, sealed: Option<&str>) -> Result<Self, PageError> {
         let path = sealed.and_then(|sealed| pending::open(&context.state, sealed, context.now));
         let app = match path.as_deref().and_then(|path| path.strip_prefix("/oauth/authorize?")) {
-            Some(query) => authorize::check(&context.state, authorize::read(query)?).await?.ok(),
+            Some(query) => authorize::check(&context.state, query).await?.ok(),
             None => None,
         };
         Ok(Self {

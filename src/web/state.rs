@@ -8,6 +8,7 @@ use crate::crypto::keyring::Keyring;
 use crate::crypto::passwords::Passwords;
 use crate::domain::throttle::Limit;
 use crate::domain::time::Timestamp;
+use crate::fetch::Fetcher;
 use crate::protocol::known_clients::KnownClients;
 use crate::protocol::sign_in::Limits;
 use crate::settings::Settings;
@@ -26,6 +27,8 @@ pub struct AppState {
     pub clock: Clock,
     /// The pool that judges passwords.
     pub passwords: Passwords,
+    /// Who asks other servers.
+    pub fetcher: Fetcher,
     /// The settings.
     pub settings: Arc<Settings>,
     /// The names of this server's cookies.

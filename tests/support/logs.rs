@@ -47,7 +47,14 @@ impl Secrets {
 
     /// Registers what a token endpoint's answer or a callback's address holds.
     pub fn remember_answer(&self, answer: &serde_json::Value) {
-        for name in ["access_token", "refresh_token", "id_token", "client_secret", "code"] {
+        for name in [
+            "access_token",
+            "refresh_token",
+            "id_token",
+            "client_secret",
+            "code",
+            "registration_access_token",
+        ] {
             if let Some(secret) = answer.get(name).and_then(serde_json::Value::as_str) {
                 self.remember(name, secret);
             }

@@ -19,3 +19,4 @@ pub mod programs;
 pub mod server;
 pub mod tools;
 pub mod trace;
+pub mod web_server;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::client_details;
 use crate::domain::access_token::AccessTokenFormat;
 use crate::domain::client::{
     AuthMethod, Client, ClientId, ClientMetadata, GrantType, RefreshPolicy,
@@ -9,7 +10,7 @@ use crate::domain::client::{
 use crate::domain::scope::Scope;
 use crate::domain::token_family::Rotation;
 use crate::web::form::Fields;
-use crate::web::views::{AdminClientFormView, AppFace, Faults, Page, words};
+use crate::web::views::{AdminClientFormView, AppFace, ClientDetailsForm, Faults, Page, words};
 
 /// What was typed.
 pub struct Typed {
@@ -50,7 +51,7 @@ impl Typed {
             "" => Ok(None),
             // Its page would be the form's.
             "new" => Err("Choose another ID than “new”.".to_owned()),
-            text => ClientId::parse(text).map(Some).map_err(|fault| sentence(&fault)),
+            text => ClientId::parse_plain(text).map(Some).map_err(|fault| sentence(&fault)),
         }
     }
 
@@ -97,9 +98,7 @@ impl Typed {
             name: fields.text("name").to_owned(),
             auth_method,
             redirect_uris: lines(fields.text("redirect_uris")),
-            post_logout_redirect_uris: before
-                .map(|before| before.post_logout_redirect_uris.clone())
-                .unwrap_or_default(),
+            post_logout_redirect_uris: lines(fields.text("post_logout_redirect_uris")),
             grants: GrantType::ALL
                 .iter()
                 .filter(|(_, name)| fields.all("grant").any(|own| own == *name))
@@ -115,7 +114,11 @@ impl Typed {
             may_introspect: fields.ticked("introspect"),
             require_pkce: public || fields.ticked("require_pkce"),
             skip_consent: fields.ticked("skip_consent"),
-            details: before.map(|before| before.details.clone()).unwrap_or_default(),
+            details: client_details::read(
+                fields,
+                before.map(|before| &before.details),
+                &mut faults,
+            ),
         };
         for (member, fault) in metadata.faults(usual.access_token) {
             faults.add(field_of(member), fault);
@@ -145,6 +148,7 @@ impl Typed {
             confidential: !self.is_public(),
             auth_methods: AdminClientFormView::auth_methods(fields.text("auth_method")),
             redirect_uris: text("redirect_uris"),
+            post_logout_redirect_uris: text("post_logout_redirect_uris"),
             grant_code: has("authorization_code"),
             grant_refresh: has("refresh_token"),
             require_pkce: fields.ticked("require_pkce"),
@@ -156,6 +160,7 @@ impl Typed {
             strict: self.is_strict(),
             retry_window: text("retry_window"),
             usual_window: words::span(usual.retry_window.as_secs()),
+            details: ClientDetailsForm::new(text),
             faults,
             page,
         }
@@ -181,6 +186,7 @@ pub fn of_stored(
             method => method.name(),
         }),
         redirect_uris: metadata.redirect_uris.join("\n"),
+        post_logout_redirect_uris: metadata.post_logout_redirect_uris.join("\n"),
         grant_code: metadata.has_grant(GrantType::AuthorizationCode),
         grant_refresh: metadata.has_grant(GrantType::RefreshToken),
         require_pkce: metadata.require_pkce,
@@ -195,6 +201,7 @@ pub fn of_stored(
             .map(|window| window.as_secs().to_string())
             .unwrap_or_default(),
         usual_window: words::span(usual.retry_window.as_secs()),
+        details: client_details::form(&metadata.details),
         faults: Faults::new(Faults::CLIENT),
         page,
     }
@@ -206,12 +213,11 @@ fn field_of(member: &str) -> &str {
         "grants" => "grant-code",
         "may_introspect" => "introspect",
         "rotation" => "rotation-resumable",
-        "post_logout_redirect_uris" => "redirect_uris",
         other => other,
     }
 }
 
-fn lines(text: &str) -> Vec<String> {
+pub(super) fn lines(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if !lines.iter().any(|own| own == line) {
@@ -269,12 +275,13 @@ mod tests {
         let (mut metadata, _) = typed(&GOOD.replace("public", "confidential")).metadata(USUAL);
         metadata.rotation = Rotation::SenderConstrained;
         metadata.refresh_policy = RefreshPolicy::Always;
-        metadata.post_logout_redirect_uris = vec!["https://app.example/".into()];
+        metadata.details.software_id = Some("meadow".into());
         let client = Client {
             id: ClientId::parse("meadow").unwrap(),
             created_at: crate::domain::time::Timestamp::from_millis(0),
             metadata: metadata.clone(),
             secret: None,
+            standing: crate::domain::client_standing::Standing::default(),
         };
         let fields = Fields::parse(GOOD.replace("public", "confidential").as_bytes()).unwrap();
         let (again, _) = Typed::new(fields, Some(client.clone())).metadata(USUAL);

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod audit;
+mod client_details;
 mod client_form;
 mod client_secret;
 mod clients;

@@ -28,8 +28,7 @@ pub async fn authorize(
         // browser to next gets them.
         return Ok(context.see_other(&format!("{PATH}?{}", posted(&http, &body)?)));
     }
-    let parameters = read(http.query_string())?;
-    let checked = match check(&context.state, parameters).await? {
+    let checked = match check(&context.state, http.query_string()).await? {
         Ok(checked) => checked,
         Err(refused) => return refuse(&context.state, refused),
     };
@@ -47,24 +46,30 @@ pub async fn authorize(
     grant(&context, &who, *checked, false).await
 }
 
-/// The parameters in a query.
+/// The parameters that an address stands for. The one place where they are obtained: whatever
+/// the address only refers to is put in their place here.
 ///
 /// # Errors
 /// A page when they aren't UTF-8.
-pub fn read(query: &str) -> Result<Parameters, PageError> {
-    Fields::parse(query.as_bytes())
-        .map(|fields| Parameters(fields.pairs().to_vec()))
-        .ok_or_else(|| PageError::bad_request("the authorization request isn't UTF-8"))
+#[expect(clippy::unused_async, reason = "what is referred to has to be waited for")]
+async fn obtain(_state: &AppState, query: &str) -> Result<Result<Parameters, Refused>, PageError> {
+    let fields = Fields::parse(query.as_bytes())
+        .ok_or_else(|| PageError::bad_request("the authorization request isn't UTF-8"))?;
+    Ok(Ok(Parameters::new(fields.pairs().to_vec())))
 }
 
-/// Checks a request against the database.
+/// Checks the request that a query stands for.
 ///
 /// # Errors
-/// When the database can't answer.
+/// A page when it isn't UTF-8, or when the database can't answer.
 pub async fn check(
     state: &AppState,
-    parameters: Parameters,
+    query: &str,
 ) -> Result<Result<Box<Checked>, Refused>, PageError> {
+    let parameters = match obtain(state, query).await? {
+        Ok(parameters) => parameters,
+        Err(refused) => return Ok(Err(refused)),
+    };
     Ok(state.db.read(move |connection| authorize::check(connection, &parameters)).await?)
 }
 

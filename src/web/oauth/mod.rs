@@ -6,6 +6,7 @@ pub mod authorize;
 pub mod errors;
 pub mod introspect;
 pub mod metadata;
+pub mod register;
 pub mod request;
 pub mod revoke;
 pub mod token;
@@ -33,6 +34,20 @@ pub fn routes(config: &mut ServiceConfig) {
             web::resource("/oauth/introspect")
                 .route(web::post().to(introspect::introspect))
                 .default_service(web::to(answer::only_post)),
+        )
+        .service(
+            web::resource("/oauth/register")
+                .wrap(cors(&["POST"]))
+                .route(web::post().to(register::register))
+                .default_service(web::to(register::other_method)),
+        )
+        .service(
+            web::resource("/oauth/register/{client_id}")
+                .wrap(cors(&["GET", "PUT", "DELETE"]))
+                .route(web::get().to(register::read))
+                .route(web::put().to(register::update))
+                .route(web::delete().to(register::remove))
+                .default_service(web::to(register::other_method)),
         )
         .route(errors::SESSION_ENDED, web::get().to(errors::session_ended))
         .service(

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{answer, request};
 use crate::crypto::signing::Algorithm;
 use crate::domain::client::Client;
+use crate::domain::resource::Resources;
 use crate::domain::secret::PlainSecret;
 use crate::domain::time::Timestamp;
 use crate::protocol::access::Issuing;
@@ -117,6 +118,7 @@ async fn exchange(
         code: PlainSecret::new(request::required(fields, "code")?),
         redirect_uri: given("redirect_uri").map(str::to_owned),
         verifier: given("code_verifier").map(PlainSecret::new),
+        resources: resources(fields, state)?,
     };
     let caller = client_address::caller(http, state);
     let act = Act {
@@ -194,6 +196,7 @@ fn command(
     let asked = RefreshRequest {
         token: request::required(fields, "refresh_token")?.to_owned(),
         scope: fields.get("scope").map(str::to_owned),
+        resources: resources(fields, state)?,
     };
     let command = refresh::command(
         &state.keyring,
@@ -205,6 +208,15 @@ fn command(
         &reference(http),
     )?;
     Ok((known, command))
+}
+
+/// The `resource` parameters, of which there may be several (RFC 8707 section 2.2).
+fn resources(
+    fields: &Fields,
+    state: &web::Data<AppState>,
+) -> Result<Option<Resources>, OAuthError> {
+    Resources::parse(fields.all("resource"), state.issuer())
+        .map_err(|error| OAuthError::new(Code::InvalidTarget, error))
 }
 
 /// The answer to what came of a rotation.

@@ -30,9 +30,11 @@ impl Faults {
     pub const CLIENT: &'static [&'static str] = &[
         "name",
         "client_id",
+        "client_uri",
         "type-public",
         "auth_method",
         "redirect_uris",
+        "post_logout_redirect_uris",
         "grant-code",
         "require_pkce",
         "scope",
@@ -41,6 +43,19 @@ impl Faults {
         "at-jwt",
         "rotation-resumable",
         "retry_window",
+        "logo_uri",
+        "policy_uri",
+        "tos_uri",
+        "contacts",
+        "application_type",
+        "backchannel_logout_uri",
+        "subject_type",
+        "sector_identifier_uri",
+        "id_token_signed_response_alg",
+        "userinfo_signed_response_alg",
+        "default_max_age",
+        "default_acr_values",
+        "initiate_login_uri",
     ];
     /// The form that revokes sessions.
     pub const REVOKE: &'static [&'static str] = &["reason-lost", "note"];

@@ -26,9 +26,9 @@ pub use account::{
 pub use admin::{
     AdminClientFormView, AdminClientSecretView, AdminClientsView, AdminKeysView, AdminRevokeView,
     AdminSessionView, AdminSessionsView, AdminUserView, AdminUsersView, AdminView, AlarmBox,
-    AlarmLine, AuditRow, AuditView, BusyApp, Caller, ClientRow, ConfirmView, Figure, HealthLine,
-    KeyRow, Link, Reading, RecoveryNotice, RevokeThing, SecretLine, SessionRow, UserRow,
-    UserSession,
+    AlarmLine, AuditRow, AuditView, BusyApp, Caller, ClientDetailsForm, ClientRow, ConfirmView,
+    Figure, HealthLine, KeyRow, Link, Reading, RecoveryNotice, RevokeThing, SecretLine, SessionRow,
+    UserRow, UserSession,
 };
 pub use device::{Device, device, program};
 pub use form::{Choice, Fault, Faults};

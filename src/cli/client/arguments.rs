@@ -1,63 +1,23 @@
-//! `perennial client`: the apps that people sign in to.
+//! What a command says of a client: flags, and the metadata that they mean.
 
 use std::time::Duration;
 
 use clap::ArgGroup;
-use serde::Serialize;
 
-use super::answer::{Answer, facts, table, yes_no};
-use super::context::Context;
-use super::failure::Failure;
-use super::one_of;
+use super::details::Details;
+use crate::cli::failure::Failure;
+use crate::cli::one_of;
 use crate::domain::access_token::AccessTokenFormat;
-use crate::domain::client::{
-    AuthMethod, Client, ClientId, ClientMetadata, GrantType, RefreshPolicy,
-};
+use crate::domain::client::{AuthMethod, ClientId, ClientMetadata, GrantType, RefreshPolicy};
 use crate::domain::scope::Scope;
-use crate::domain::secret::PlainSecret;
 use crate::domain::token_family::Rotation;
-use crate::protocol::{clients, endings};
-use crate::settings::SettingsFlags;
-use crate::storage::{self, StorageError};
 
 /// What a client may ask for when nobody said.
 const DEFAULT_SCOPE: &str = "openid profile email offline_access";
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Clients {
-    /// Print JSON
-    #[arg(long, global = true)]
-    pub(super) json: bool,
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// Register a client; a confidential one's secret is shown this once
-    Add(Box<Add>),
-    /// List all clients
-    List,
-    /// Show one client
-    Show(Which),
-    /// Change a client; what isn't given stays
-    Update(Box<Update>),
-    /// Give a confidential client a new secret, shown this once; the old one ends at once
-    RotateSecret(Which),
-    /// Remove a client, what people allowed it, and its sessions
-    Remove(Which),
-}
-
-#[derive(Debug, clap::Args)]
-struct Which {
-    /// The client's id
-    #[arg(value_name = "ID", value_parser = ClientId::parse)]
-    id: ClientId,
-}
-
 /// Whether a client can keep a secret (RFC 6749 section 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Type {
+pub(super) enum Type {
     Public,
     Confidential,
 }
@@ -66,15 +26,15 @@ impl Type {
     const ALL: [(Self, &'static str); 2] =
         [(Self::Public, "public"), (Self::Confidential, "confidential")];
 
-    fn of(metadata: &ClientMetadata) -> &'static str {
+    pub(super) fn of(metadata: &ClientMetadata) -> &'static str {
         if metadata.is_public() { "public" } else { "confidential" }
     }
 }
 
 #[derive(Debug, clap::Args)]
-struct Add {
+pub(super) struct Add {
     /// Its client_id [default: a made-up one]
-    #[arg(long, value_name = "ID", value_parser = ClientId::parse)]
+    #[arg(long, value_name = "ID", value_parser = ClientId::parse_plain)]
     id: Option<ClientId>,
     /// Its name, as people see it
     #[arg(long)]
@@ -99,9 +59,10 @@ struct Add {
 #[command(group(ArgGroup::new("pkce_choice").args(["no_pkce", "pkce"])))]
 #[command(group(ArgGroup::new("introspect_choice").args(["introspect", "no_introspect"])))]
 #[command(group(ArgGroup::new("consent_choice").args(["skip_consent", "ask_consent"])))]
-struct Update {
-    #[command(flatten)]
-    which: Which,
+pub(super) struct Update {
+    /// The client's id
+    #[arg(value_name = "ID", value_parser = ClientId::parse)]
+    pub(super) id: ClientId,
     /// Its name, as people see it
     #[arg(long)]
     name: Option<String>,
@@ -163,6 +124,8 @@ struct Choices {
     /// Whom its access tokens are for; may be repeated; "" for the issuer
     #[arg(long)]
     audience: Vec<String>,
+    #[command(flatten)]
+    details: Details,
 }
 
 /// A client's own retry window, or the server's.
@@ -181,16 +144,6 @@ fn retry_window(text: &str) -> Result<RetryWindow, String> {
 impl Choices {
     /// Puts what was given in place of what stands there.
     fn apply(self, metadata: &mut ClientMetadata) {
-        fn replace(list: &mut Vec<String>, given: Vec<String>) {
-            if !given.is_empty() {
-                *list = given.into_iter().filter(|item| !item.is_empty()).collect();
-            }
-        }
-        fn set<T>(value: &mut T, given: Option<T>) {
-            if let Some(given) = given {
-                *value = given;
-            }
-        }
         replace(&mut metadata.redirect_uris, self.redirect_uris);
         replace(&mut metadata.post_logout_redirect_uris, self.post_logout_redirect_uris);
         replace(&mut metadata.audience, self.audience);
@@ -208,6 +161,21 @@ impl Choices {
         set(&mut metadata.rotation, self.rotation);
         set(&mut metadata.retry_window, self.retry_window.map(|RetryWindow(window)| window));
         set(&mut metadata.refresh_policy, self.refresh_tokens);
+        self.details.apply(&mut metadata.details);
+    }
+}
+
+/// Puts a list that was given in place of the one that stands there; "" empties it.
+pub(super) fn replace(list: &mut Vec<String>, given: Vec<String>) {
+    if !given.is_empty() {
+        *list = given.into_iter().filter(|item| !item.is_empty()).collect();
+    }
+}
+
+/// Puts a value that was given in place of the one that stands there.
+pub(super) fn set<T>(value: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *value = given;
     }
 }
 
@@ -243,18 +211,18 @@ fn flag(member: &str) -> &str {
         "rotation" => "--rotation",
         "retry_window" => "--retry-window",
         "audience" => "--audience",
-        other => other,
+        other => super::details::flag(other),
     }
 }
 
-fn check(metadata: &ClientMetadata, access_token_life: Duration) -> Result<(), Failure> {
+pub(super) fn check(metadata: &ClientMetadata, access_token_life: Duration) -> Result<(), Failure> {
     let faults = metadata.faults(access_token_life);
     let named = faults.into_iter().map(|(member, fault)| (flag(member), fault));
     Failure::of_faults(named).map_or(Ok(()), Err)
 }
 
 impl Add {
-    fn metadata(self) -> Result<(Option<ClientId>, ClientMetadata), Failure> {
+    pub(super) fn metadata(self) -> Result<(Option<ClientId>, ClientMetadata), Failure> {
         agree(Some(self.kind), self.choices.auth_method)?;
         let auth_method = match self.kind {
             Type::Public => AuthMethod::None,
@@ -274,7 +242,7 @@ impl Add {
 
 impl Update {
     /// What stands there, changed by what was given.
-    fn change(self, metadata: &mut ClientMetadata) -> Result<(), Failure> {
+    pub(super) fn change(self, metadata: &mut ClientMetadata) -> Result<(), Failure> {
         agree(self.kind, self.choices.auth_method)?;
         if let Some(name) = self.name {
             metadata.name = name.trim().to_owned();
@@ -295,229 +263,12 @@ impl Update {
     }
 }
 
-/// A client with the names of RFC 7591, and our own for what it doesn't know.
-#[derive(Serialize)]
-struct ClientView {
-    client_id: String,
-    /// Only right after it was made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret: Option<String>,
-    client_id_issued_at: i64,
-    client_name: String,
-    client_type: &'static str,
-    redirect_uris: Vec<String>,
-    post_logout_redirect_uris: Vec<String>,
-    grant_types: Vec<&'static str>,
-    scope: String,
-    token_endpoint_auth_method: &'static str,
-    access_token_format: &'static str,
-    rotation: &'static str,
-    retry_window_seconds: Option<u64>,
-    refresh_tokens: &'static str,
-    audience: Vec<String>,
-    introspect: bool,
-    require_pkce: bool,
-    skip_consent: bool,
-}
-
-impl ClientView {
-    fn new(client: &Client, secret: Option<&PlainSecret>) -> Self {
-        let metadata = &client.metadata;
-        Self {
-            client_id: client.id.to_string(),
-            client_secret: secret.map(|secret| secret.reveal().to_owned()),
-            client_id_issued_at: client.created_at.as_seconds(),
-            client_name: metadata.name.clone(),
-            client_type: Type::of(metadata),
-            redirect_uris: metadata.redirect_uris.clone(),
-            post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
-            grant_types: metadata.grants.iter().map(|grant| grant.name()).collect(),
-            scope: metadata.scope.to_string(),
-            token_endpoint_auth_method: metadata.auth_method.name(),
-            access_token_format: metadata.access_token_format.name(),
-            rotation: metadata.rotation.name(),
-            retry_window_seconds: metadata.retry_window.map(|window| window.as_secs()),
-            refresh_tokens: metadata.refresh_policy.name(),
-            audience: metadata.audience.clone(),
-            introspect: metadata.may_introspect,
-            require_pkce: metadata.require_pkce,
-            skip_consent: metadata.skip_consent,
-        }
-    }
-
-    fn lines(&self) -> String {
-        let window = self.retry_window_seconds;
-        facts([
-            ("client id", self.client_id.clone()),
-            ("client secret", self.client_secret.clone().unwrap_or_default()),
-            ("name", self.client_name.clone()),
-            ("type", self.client_type.to_owned()),
-            ("redirect URIs", self.redirect_uris.join(" ")),
-            ("after sign-out", self.post_logout_redirect_uris.join(" ")),
-            ("grants", self.grant_types.join(" ")),
-            ("scope", self.scope.clone()),
-            ("authenticates by", self.token_endpoint_auth_method.to_owned()),
-            ("access tokens", self.access_token_format.to_owned()),
-            ("audience", self.audience.join(" ")),
-            ("rotation", self.rotation.to_owned()),
-            (
-                "retry window",
-                window.map_or_else(|| "the server's".into(), |seconds| format!("{seconds} s")),
-            ),
-            ("refresh tokens", self.refresh_tokens.to_owned()),
-            ("may introspect", yes_no(self.introspect)),
-            ("PKCE required", yes_no(self.require_pkce)),
-            ("consent", if self.skip_consent { "not asked" } else { "asked" }.to_owned()),
-        ])
-    }
-
-    /// The answer after a change; a secret that is shown comes with a warning.
-    fn answer(self, did: &str) -> Result<Answer, Failure> {
-        let warning = match self.client_secret {
-            Some(_) => "\nKeep the client secret now: it isn't stored, and isn't shown again.\n",
-            None => "",
-        };
-        let text = format!("{did} {}:\n{}{warning}", self.client_name, self.lines());
-        Answer::new(&self, text)
-    }
-}
-
-#[derive(Serialize)]
-struct SecretView {
-    client_id: String,
-    client_secret: String,
-}
-
-#[derive(Serialize)]
-struct RemovedView {
-    client_id: String,
-    removed: bool,
-}
-
-impl Clients {
-    pub(super) async fn run(self, flags: SettingsFlags) -> Result<Answer, Failure> {
-        let context = Context::open(flags).await?;
-        match self.action {
-            Action::Add(add) => add_client(context, *add).await,
-            Action::List => list(context).await,
-            Action::Show(which) => {
-                let client = which.find(&context).await?;
-                let view = ClientView::new(&client, None);
-                Answer::new(&view, view.lines())
-            }
-            Action::Update(update) => update_client(context, *update).await,
-            Action::RotateSecret(which) => rotate_secret(context, which).await,
-            Action::Remove(which) => remove(context, which.id).await,
-        }
-    }
-}
-
-async fn add_client(context: Context, add: Add) -> Result<Answer, Failure> {
-    let Context { settings, database, act } = context;
-    let (id, metadata) = add.metadata()?;
-    check(&metadata, settings.tokens.access_token)?;
-    let id = match id {
-        Some(id) => id,
-        None => ClientId::parse(&clients::made_up_id()).map_err(Failure::Failed)?,
-    };
-    let wanted = id.clone();
-    let (client, secret) = database
-        .write(move |connection| clients::register(connection, wanted, metadata, &act))
-        .await
-        .map_err(|error| match error {
-            StorageError::Duplicate => Failure::Failed(format!("there is a client {id} already")),
-            other => other.into(),
-        })?;
-    ClientView::new(&client, secret.as_ref()).answer("Registered")
-}
-
-async fn list(context: Context) -> Result<Answer, Failure> {
-    let all = context.database.read(storage::clients::list).await?;
-    let views: Vec<ClientView> = all.iter().map(|client| ClientView::new(client, None)).collect();
-    let rows = views.iter().map(|view| {
-        [
-            view.client_id.clone(),
-            view.client_name.clone(),
-            view.client_type.to_owned(),
-            view.grant_types.join(" "),
-            view.redirect_uris.join(" "),
-        ]
-    });
-    let heads = ["CLIENT ID", "NAME", "TYPE", "GRANTS", "REDIRECT URIS"];
-    let text = table(heads, rows, "There are no clients; `perennial client add` registers one.");
-    Answer::new(&views, text)
-}
-
-async fn update_client(context: Context, update: Update) -> Result<Answer, Failure> {
-    let before = update.which.find(&context).await?;
-    let Context { settings, database, act } = context;
-    let (id, mut metadata) = (before.id, before.metadata);
-    update.change(&mut metadata)?;
-    check(&metadata, settings.tokens.access_token)?;
-    let wanted = id.clone();
-    let (client, secret) = database
-        .write(move |connection| clients::update(connection, &wanted, &metadata, &act))
-        .await?
-        .ok_or_else(|| unknown(&id))?;
-    ClientView::new(&client, secret.as_ref()).answer("Changed")
-}
-
-async fn rotate_secret(context: Context, which: Which) -> Result<Answer, Failure> {
-    let client = which.find(&context).await?;
-    let (id, act) = (client.id.clone(), context.act);
-    let secret = context
-        .database
-        .write(move |connection| clients::rotate_secret(connection, &id, &act))
-        .await?
-        .ok_or_else(|| {
-            Failure::Failed(format!("{} is a public client: it has no secret", client.id))
-        })?;
-    let view =
-        SecretView { client_id: client.id.to_string(), client_secret: secret.reveal().to_owned() };
-    let lines = facts([
-        ("client id", view.client_id.clone()),
-        ("client secret", view.client_secret.clone()),
-    ]);
-    let text = format!(
-        "{} has a new secret; the old one has ended.\n{lines}\nKeep it now: it isn't stored, and \
-         isn't shown again.",
-        client.metadata.name
-    );
-    Answer::new(&view, text)
-}
-
-async fn remove(context: Context, id: ClientId) -> Result<Answer, Failure> {
-    let (wanted, act) = (id.clone(), context.act);
-    let remove = move |connection: &mut _| clients::remove(connection, &wanted, &act);
-    let (removed, _) = endings::carry_out(&context.database, remove).await?;
-    if !removed {
-        return Err(unknown(&id));
-    }
-    let text = format!("Removed {id} and all its sessions.");
-    Answer::new(&RemovedView { client_id: id.to_string(), removed }, text)
-}
-
-impl Which {
-    async fn find(&self, context: &Context) -> Result<Client, Failure> {
-        let id = self.id.clone();
-        let found = context
-            .database
-            .read(move |connection| storage::clients::find(connection, &id))
-            .await?;
-        found.ok_or_else(|| unknown(&self.id))
-    }
-}
-
-/// What to say of a client that isn't there.
-pub(super) fn unknown(id: &ClientId) -> Failure {
-    Failure::Failed(format!("there is no client {id}; `perennial client list` lists them"))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use crate::cli::client::{Action, Clients};
 
     #[derive(clap::Parser)]
     struct Line {
