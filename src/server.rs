@@ -16,15 +16,21 @@ use crate::clock::Clock;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::passwords::{Cost, PasswordError, Passwords};
 use crate::crypto::root_secret::{RootSecret, RootSecretError};
+use crate::crypto::signing::Algorithm;
+use crate::domain::key_life::LOOK_EVERY;
 use crate::fetch::{self, Fetcher};
+use crate::protocol::act::Act;
+use crate::protocol::key_rotation::Order;
 use crate::protocol::known_clients::KnownClients;
-use crate::protocol::{endings, keys, setup, unused_clients};
+use crate::protocol::{endings, key_rotation, keys, setup, unused_clients};
 use crate::settings::Settings;
 use crate::storage::prune::{self, Retention};
 use crate::storage::{Database, Options, StorageError};
 use crate::telemetry;
+use crate::web::app_face::{self, Pictures};
 use crate::web::browser::{self, Store};
 use crate::web::cookies::CookieNames;
+use crate::web::key_keeper::KeyKeeper;
 use crate::web::setup as setup_page;
 use crate::web::state::AppState;
 use crate::web::{account, admin, assets, consent, health, limits, login, oauth, page};
@@ -62,7 +68,6 @@ pub struct Server {
     server: actix_web::dev::Server,
     address: SocketAddr,
     state: AppState,
-    root: Arc<RootSecret>,
     setup_link: Option<String>,
 }
 
@@ -145,17 +150,19 @@ impl Server {
         let setup_link =
             link.map(|link| format!("{}/setup?link={}", settings.issuer.as_str(), link.reveal()));
         let state = AppState {
-            db,
             clients: KnownClients::default(),
+            keys: KeyKeeper::new(db.clone(), keyring.clone(), Arc::clone(&root)),
+            db,
             keyring,
             clock,
             passwords,
             fetcher,
+            pictures: Pictures::default(),
             cookies: Arc::new(CookieNames::new(&settings.issuer)),
             settings: Arc::new(settings),
         };
         let server = start(&state, listener)?;
-        Ok(Self { server, address, state, root, setup_link })
+        Ok(Self { server, address, state, setup_link })
     }
 
     /// Where it listens.
@@ -185,12 +192,13 @@ impl Server {
     pub async fn run(self) -> std::io::Result<()> {
         let pruning = actix_web::rt::spawn(prune_for_ever(self.state.clone()));
         let finishing = actix_web::rt::spawn(finish_endings(self.state.clone()));
-        let watching =
-            actix_web::rt::spawn(follow_the_database(self.state.clone(), Arc::clone(&self.root)));
+        let watching = actix_web::rt::spawn(follow_the_database(self.state.clone()));
+        let keeping = actix_web::rt::spawn(keep_keys(self.state.clone()));
         let end = self.server.await;
         pruning.abort();
         finishing.abort();
         watching.abort();
+        keeping.abort();
         end
     }
 }
@@ -215,6 +223,7 @@ fn start(state: &AppState, listener: TcpListener) -> Result<actix_web::dev::Serv
                     .route("/healthz", web::get().to(health::healthz))
                     .route("/readyz", web::get().to(health::readyz))
                     .route("/static/{file}", web::get().to(assets::serve))
+                    .route("/logos/{client_id}", web::get().to(app_face::logo))
                     .configure(oauth::routes)
                     .service(
                         web::scope("")
@@ -237,11 +246,9 @@ fn start(state: &AppState, listener: TcpListener) -> Result<actix_web::dev::Serv
 /// RFC 8414 section 3.1 puts the issuer's path behind the well-known one.
 fn well_known(config: &mut ServiceConfig, base: &str) {
     if !base.is_empty() {
-        config.service(
-            web::resource(format!("/.well-known/oauth-authorization-server{base}"))
-                .wrap(oauth::cors(&["GET"]))
-                .route(web::get().to(oauth::metadata::document)),
-        );
+        for path in oauth::metadata::DOCUMENTS {
+            oauth::well_known(config, &format!("{path}{base}"));
+        }
     }
 }
 
@@ -286,6 +293,11 @@ async fn prune_for_ever(state: AppState) {
         if let Err(error) = prune_all(&state.db, &state.settings, state.now()).await {
             tracing::warn!(cause = %error, "pruning stopped early");
         }
+        match key_rotation::forget(&state.db, Act::system(state.now())).await {
+            Ok(gone) if gone.is_empty() => {}
+            Ok(gone) => tracing::info!(?gone, "keys that no session uses any more"),
+            Err(error) => tracing::warn!(cause = %error, "old keys can't be removed"),
+        }
     }
 }
 
@@ -324,21 +336,44 @@ async fn finish_endings(state: AppState) {
     }
 }
 
-/// Every minute: keys that another node made, and, on Postgres, the clock that all nodes go by.
-async fn follow_the_database(state: AppState, root: Arc<RootSecret>) {
+/// Every minute, on Postgres: the clock that all nodes go by.
+async fn follow_the_database(state: AppState) {
     loop {
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let sealed_under = Arc::clone(&root);
-        match state.db.read(move |connection| keys::read(connection, &sealed_under)).await {
-            Ok(stored) => state.keyring.replace(stored),
-            Err(error) => tracing::warn!(cause = %error, "the keys can't be read"),
-        }
         match state.db.clock().await {
             Ok(Some(theirs)) => {
                 state.clock.follow(theirs);
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(cause = %error, "the database's clock can't be read"),
+        }
+    }
+}
+
+/// Makes the key of ID tokens at a first start; then, again and again, reads the keys that
+/// others made, and every minute lets new ones take over from old ones.
+async fn keep_keys(state: AppState) {
+    if let Err(error) = state.keys.ready(Algorithm::Rs256, state.now()).await {
+        tracing::warn!(cause = %error, "the key of ID tokens can't be made");
+    }
+    let mut looks = 0_u32;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        looks = looks.wrapping_add(1);
+        let done = if looks % 6 == 0 {
+            let every = state.settings.keys.rotate;
+            let upkeep = state.keys.carry_out(Order::Upkeep, every, Act::system(state.now()));
+            upkeep.await.map(|rotated| {
+                let key_rotation::Rotated { made, began, removed, .. } = rotated;
+                if !(made.is_empty() && began.is_empty() && removed.is_empty()) {
+                    tracing::info!(?made, ?began, ?removed, "keys");
+                }
+            })
+        } else {
+            state.keys.follow().await.map(|_| ())
+        };
+        if let Err(error) = done {
+            tracing::warn!(cause = %error, "the keys can't be kept");
         }
     }
 }

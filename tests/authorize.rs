@@ -135,7 +135,7 @@ on_both_databases! {
             (good().without("response_type"), "invalid_request"),
             (good().with("response_type", "token"), "unsupported_response_type"),
             (good().with("response_type", "code id_token"), "unsupported_response_type"),
-            (good().with("response_mode", "fragment"), "invalid_request"),
+            (good().with("response_mode", "web_message"), "invalid_request"),
             (good().and("scope", "openid"), "invalid_request"),
             (good().and("response_type", "code"), "invalid_request"),
             (good().and("code_challenge", &Pkce::new().challenge), "invalid_request"),

@@ -190,6 +190,7 @@ on_both_databases! {
             "require_pkce": true,
             "skip_consent": false,
             "subject_type": "public",
+            "origin": "administrator",
         });
         // The secret is shown at its making alone.
         assert_eq!(bench.json(&["client", "show", "app"]), expected);
@@ -314,16 +315,23 @@ on_both_databases! {
         let bench = Bench::on(&database);
         assert_eq!(bench.json(&["key", "list"]), json!([]));
         let mut server = bench.installation.serve().await;
+        // The key of ID tokens is made beside the first requests; the key set waits for it.
+        Http::new(&server.origin()).get("/oauth/jwks.json").await.expect(200);
         server.terminate();
         let keys = bench.json(&["key", "list"]);
         let uses: Vec<&str> =
             keys.as_array().unwrap().iter().map(|key| key["use"].as_str().unwrap()).collect();
-        assert_eq!(uses, ["signing", "token_secret"]);
+        assert_eq!(uses, ["signing", "signing", "token_secret"]);
         for key in keys.as_array().unwrap() {
-            assert_eq!(key["state"], "active");
+            assert_eq!(key["state"], "current");
+            assert_eq!(key["current_since"], key["created_at"]);
             let mut members: Vec<&String> = key.as_object().unwrap().keys().collect();
             members.sort();
-            assert_eq!(members, ["alg", "created_at", "kid", "retired_at", "state", "use"]);
+            let all = [
+                "alg", "created_at", "current_since", "due_at", "kid", "published_until",
+                "retired_at", "state", "use",
+            ];
+            assert_eq!(members, all);
         }
     }
 
@@ -336,6 +344,7 @@ on_both_databases! {
             "browser_sessions": 0,
             "revoked_access_tokens": 0,
             "sign_in_failures": 0,
+            "unused_clients": 0,
             "audit_events": 0,
         });
         assert_eq!(bench.json(&["prune"]), none);

@@ -1,4 +1,5 @@
-//! What apps discover (RFC 8414), and which doors are open to other origins.
+//! What apps discover (OpenID Connect Discovery, RFC 8414), and which doors are open to other
+//! origins.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use crate::support::local::LocalServer;
 use crate::support::oauth::{Pkce, Request, TokenEndpoint, World};
 
 const METADATA: &str = "/.well-known/oauth-authorization-server";
+const OPENID: &str = "/.well-known/openid-configuration";
 
 async fn preflight(http: &Http, path: &str, method: &str) -> Answer {
     let request = http
@@ -35,8 +37,9 @@ on_both_databases! {
         assert_eq!(document["issuer"], server.issuer);
 
         for name in [
-            "authorization_endpoint", "token_endpoint", "revocation_endpoint",
-            "introspection_endpoint", "jwks_uri",
+            "authorization_endpoint", "token_endpoint", "userinfo_endpoint",
+            "revocation_endpoint", "introspection_endpoint", "jwks_uri", "end_session_endpoint",
+            "pushed_authorization_request_endpoint",
         ] {
             let address = document[name].as_str().unwrap();
             assert!(address.starts_with(&format!("{}/", server.issuer)), "{name}: {address}");
@@ -57,10 +60,23 @@ on_both_databases! {
 
         assert_eq!(document["response_types_supported"], json!(["code"]));
         assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
-        let methods = strings(&document["token_endpoint_auth_methods_supported"]);
-        assert_eq!(methods, ["none", "client_secret_basic", "client_secret_post"]);
-        let methods = strings(&document["introspection_endpoint_auth_methods_supported"]);
-        assert!(!methods.contains(&"none"));
+        for endpoint in ["token", "revocation", "introspection"] {
+            let methods =
+                strings(&document[format!("{endpoint}_endpoint_auth_methods_supported")]);
+            for method in ["client_secret_basic", "client_secret_post"] {
+                assert!(methods.contains(&method), "{endpoint}: {method}");
+            }
+            // Only a confidential client may introspect.
+            assert_eq!(methods.contains(&"none"), endpoint != "introspection");
+            // Where an assertion is a way, what it may be signed with is told, and where not, not.
+            let algorithms = &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
+            let asymmetric = methods.contains(&"private_key_jwt");
+            for algorithm in ["RS256", "PS256", "ES256", "EdDSA"] {
+                let told = algorithms.as_array().is_some_and(|all| all.contains(&json!(algorithm)));
+                assert_eq!(told, asymmetric, "{endpoint}: {algorithm}");
+            }
+            assert!(!algorithms.to_string().contains("none"));
+        }
 
         // `iss` comes back, a challenge never does, and the expiry types are told.
         assert_eq!(document["authorization_response_iss_parameter_supported"], true);
@@ -74,8 +90,112 @@ on_both_databases! {
         for kind in strings(&document["refresh_token_expiration_types_supported"]) {
             assert!(tokens.answer[kind].is_i64(), "{kind}");
         }
-        for scope in ["openid", "profile", "email", "offline_access"] {
+        for scope in ["openid", "profile", "email", "address", "phone", "offline_access"] {
             assert!(strings(&document["scopes_supported"]).contains(&scope), "{scope}");
+        }
+    }
+
+    async fn the_document_is_complete_and_of_the_right_form(database: TestDatabase) {
+        let issuer = "https://login.northfield.example";
+        let server = LocalServer::start_with(database, &[("issuer", issuer)]).await;
+        let http = server.http();
+        let document = http.get(OPENID).await.expect(200).json();
+        assert_eq!(document, http.get(METADATA).await.expect(200).json(), "one document");
+        assert_eq!(document["issuer"], issuer);
+        for (name, value) in document.as_object().unwrap() {
+            match value {
+                Value::Array(all) => {
+                    assert!(!all.is_empty(), "{name} is empty");
+                    let mut seen: Vec<&str> = strings(value);
+                    seen.sort_unstable();
+                    seen.dedup();
+                    assert_eq!(seen.len(), all.len(), "{name} says something twice");
+                }
+                Value::String(text) => {
+                    assert!(text.starts_with(issuer), "{name}: {text}");
+                }
+                Value::Bool(_) => {}
+                other => panic!("{name}: {other}"),
+            }
+        }
+        let lists = [
+            ("response_types_supported", vec!["code"]),
+            ("response_modes_supported", vec!["query", "form_post"]),
+            ("subject_types_supported", vec!["public", "pairwise"]),
+            ("id_token_signing_alg_values_supported", vec!["RS256", "PS256", "ES256", "EdDSA"]),
+            ("userinfo_signing_alg_values_supported", vec!["RS256", "PS256", "ES256", "EdDSA"]),
+            ("request_object_signing_alg_values_supported", vec!["RS256", "PS256", "ES256"]),
+            ("prompt_values_supported", vec!["none", "login", "consent", "select_account"]),
+            ("display_values_supported", vec!["page", "popup"]),
+            ("acr_values_supported", vec!["1"]),
+            ("ui_locales_supported", vec!["en"]),
+            ("claim_types_supported", vec!["normal"]),
+            ("claims_supported", vec!["sub", "auth_time", "acr", "sid", "name", "email", "address"]),
+            ("grant_types_supported", vec!["authorization_code", "refresh_token"]),
+            ("code_challenge_methods_supported", vec!["S256"]),
+        ];
+        for (name, needed) in lists {
+            for value in needed {
+                assert!(strings(&document[name]).contains(&value), "{name} lacks {value}");
+            }
+            assert!(!strings(&document[name]).contains(&"plain"), "{name}");
+            if name.contains("_alg_") {
+                assert!(!strings(&document[name]).contains(&"none"), "{name}");
+            }
+        }
+        for (name, value) in [
+            ("claims_parameter_supported", true),
+            ("request_parameter_supported", true),
+            ("request_uri_parameter_supported", false),
+            ("require_request_uri_registration", false),
+            ("require_pushed_authorization_requests", false),
+            ("backchannel_logout_supported", true),
+            ("backchannel_logout_session_supported", true),
+            ("authorization_response_iss_parameter_supported", true),
+        ] {
+            assert_eq!(document[name], value, "{name}");
+        }
+        // What is switched off is not told.
+        assert_eq!(document.get("registration_endpoint"), None);
+        assert_eq!(document.get("client_id_metadata_document_supported"), None);
+        // Nor are response types that OAuth 2.1 has dropped.
+        assert_eq!(document["response_types_supported"], json!(["code"]));
+    }
+
+    async fn scopes_that_an_administrator_describes_are_told_once(database: TestDatabase) {
+        use perennial::domain::scope::{Risk, ScopeDescription};
+        let server = LocalServer::start(database).await;
+        for name in ["notes.read", "email"] {
+            let scope = ScopeDescription {
+                name: name.to_owned(),
+                description: "Read your notes".to_owned(),
+                risk: Risk::Read,
+            };
+            let added = server.db.write(move |connection| {
+                perennial::storage::scopes::add(connection, &scope)
+            });
+            added.await.unwrap();
+        }
+        let document = server.http().get(OPENID).await.expect(200).json();
+        let scopes = strings(&document["scopes_supported"]);
+        for scope in ["openid", "email", "notes.read"] {
+            assert_eq!(scopes.iter().filter(|own| **own == scope).count(), 1, "{scope}: {scopes:?}");
+        }
+    }
+
+    async fn whoever_keeps_the_document_asks_again_at_the_price_of_its_tag(database: TestDatabase) {
+        let server = LocalServer::start(database).await;
+        for path in [OPENID, METADATA, "/oauth/jwks.json"] {
+            let answer = server.http().get(path).await.expect(200);
+            assert!(answer.header("content-type").starts_with("application/json"), "{path}");
+            assert_eq!(answer.header("cache-control"), "public, max-age=300", "{path}");
+            let tag = answer.header("etag").to_owned();
+            let kept = server.http().with_header("if-none-match", &tag);
+            let again = kept.get(path).await.expect(304);
+            assert_eq!((again.body.as_str(), again.header("etag")), ("", tag.as_str()));
+            assert_eq!(again.header("cache-control"), "public, max-age=300", "{path}");
+            let other = server.http().with_header("if-none-match", "\"something-else\"");
+            assert_eq!(other.get(path).await.expect(200).body, answer.body);
         }
     }
 
@@ -87,7 +207,7 @@ on_both_databases! {
         let http = server.http();
         for (path, method) in [
             ("/oauth/token", "POST"), ("/oauth/revoke", "POST"),
-            ("/oauth/jwks.json", "GET"), (METADATA, "GET"),
+            ("/oauth/jwks.json", "GET"), (METADATA, "GET"), (OPENID, "GET"),
         ] {
             let answer = preflight(&http, path, method).await;
             assert!(answer.status.is_success(), "{path}: {}", answer.status);
@@ -122,7 +242,10 @@ on_both_databases! {
         let server = LocalServer::start_with(database, &[("issuer", issuer)]).await;
         let http = server.http();
         // RFC 8414 section 3.1 puts the path behind; OpenID Connect Discovery puts it before.
-        for path in [format!("{METADATA}/tenant/a"), format!("/tenant/a{METADATA}")] {
+        for path in [METADATA, OPENID]
+            .into_iter()
+            .flat_map(|path| [format!("{path}/tenant/a"), format!("/tenant/a{path}")])
+        {
             let document = http.get(&path).await.expect(200).json();
             assert_eq!(document["issuer"], issuer);
             assert_eq!(document["token_endpoint"], format!("{issuer}/oauth/token"));
@@ -131,7 +254,9 @@ on_both_databases! {
             .refused(401, "invalid_client");
         http.get("/tenant/a/oauth/jwks.json").await.expect(200);
         assert_eq!(http.post_form("/oauth/token", &[]).await.status, 404);
-        assert_eq!(http.get(METADATA).await.status, 404);
+        for path in [METADATA, OPENID] {
+            assert_eq!(http.get(path).await.status, 404, "{path}");
+        }
     }
 
     async fn the_protocol_endpoints_take_posts_alone(database: TestDatabase) {

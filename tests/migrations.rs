@@ -62,7 +62,7 @@ on_both_databases! {
             Http::new(&origin).get("/oauth/jwks.json").await.expect(200).json()
         };
         assert_eq!(keys(one.origin()).await, keys(other.origin()).await);
-        assert_eq!(database.sql("SELECT count(*) FROM signing_keys"), "1");
+        assert_eq!(database.sql("SELECT count(*) FROM signing_keys"), "2", "ES256 and RS256");
         assert_eq!(database.sql("SELECT count(*) FROM token_keys"), "1");
     }
 
@@ -89,7 +89,7 @@ on_both_databases! {
                         })
                         .await?;
                     opened.write(perennial::protocol::setup::new_link).await?;
-                    let kids: Vec<_> = stored.signing.iter().map(|key| key.kid.clone()).collect();
+                    let kids: Vec<_> = stored.signing.iter().map(|held| held.key.kid.clone()).collect();
                     Ok::<_, StorageError>((stored.tokens.current(), kids))
                 })
             })

@@ -11,6 +11,8 @@ use super::tokens::{CallerHasher, TokenKeys};
 use crate::domain::access_token::AccessToken;
 use crate::domain::client::ClientId;
 use crate::domain::id::{BrowserSessionId, UserId};
+use crate::domain::key_life::{KeyLife, KeyState};
+use crate::domain::time::Timestamp;
 
 /// The keys of one node. Clones share them; [`Keyring::replace`] reaches them all.
 #[derive(Clone)]
@@ -31,8 +33,16 @@ struct Fixed {
 pub struct StoredKeys {
     /// The token secrets.
     pub tokens: Arc<TokenKeys>,
-    /// The signing keys, those that sign first.
-    pub signing: Vec<SigningKey>,
+    /// The signing keys: those that sign, those to come, and those that did.
+    pub signing: Vec<HeldKey>,
+}
+
+/// A signing key and where it stands.
+pub struct HeldKey {
+    /// The key.
+    pub key: SigningKey,
+    /// Its stations.
+    pub life: KeyLife,
 }
 
 impl Keyring {
@@ -119,20 +129,24 @@ impl Keyring {
 impl StoredKeys {
     /// The key that signs with this algorithm.
     pub fn signer(&self, algorithm: Algorithm) -> Option<&SigningKey> {
-        self.signing.iter().find(|key| key.algorithm == algorithm)
+        let signs = |held: &&HeldKey| {
+            held.key.algorithm == algorithm && held.life.state() == KeyState::Current
+        };
+        self.signing.iter().find(signs).map(|held| &held.key)
     }
 
     /// The claims of a JWT with this `typ` that one of these keys signed; its times are for the
     /// caller to judge.
     pub fn verify(&self, kind: &str, token: &str) -> Option<serde_json::Value> {
         let kid = signing::kid(token)?;
-        self.signing.iter().find(|key| key.kid == kid)?.verify(kind, token)
+        self.signing.iter().find(|held| held.key.kid == kid)?.key.verify(kind, token)
     }
 
-    /// The public halves of all (RFC 7517 section 5).
-    pub fn jwks(&self) -> serde_json::Value {
+    /// The public halves of those that are published now (RFC 7517 section 5).
+    pub fn jwks(&self, now: Timestamp) -> serde_json::Value {
+        let published = self.signing.iter().filter(|held| held.life.is_published(now));
         serde_json::json!({
-            "keys": self.signing.iter().map(|key| key.public.clone()).collect::<Vec<_>>()
+            "keys": published.map(|held| held.key.public.clone()).collect::<Vec<_>>()
         })
     }
 }

@@ -45,6 +45,15 @@ pub enum RootSecretError {
 pub struct RootSecret(Zeroizing<[u8; 32]>);
 
 impl RootSecret {
+    /// Reads the key file.
+    ///
+    /// # Errors
+    /// When it can't be read, isn't a key file, or others may read it.
+    pub fn load(path: &Path) -> Result<Self, RootSecretError> {
+        let text = fs::read_to_string(path).map_err(|error| io(path, "read", error))?;
+        Self::parse(path, &Zeroizing::new(text))
+    }
+
     /// Reads the key file; makes it, with mode 0600, when there is none.
     ///
     /// # Errors

@@ -100,6 +100,16 @@ pub fn form_action_source(uri: &str) -> Option<String> {
     }
 }
 
+/// Where an answer to this URI goes, as a person reads it: a host, or the app itself.
+pub fn host_in_words(uri: &str) -> String {
+    let parsed = Url::parse(uri).ok();
+    match parsed.as_ref().and_then(|uri| Some((uri.host_str()?, uri.port()))) {
+        Some((host, Some(port))) => format!("{host}:{port}"),
+        Some((host, None)) => host.to_owned(),
+        None => "the app".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use crate::domain::audit::Actor;
 use crate::domain::client::ClientId;
 use crate::domain::id::{BrowserSessionId, EndingId, UserId};
 use crate::domain::time::Timestamp;
-use crate::domain::token_family::{EndCause, Status};
+use crate::domain::token_family::{EndCause, KeyId, Status};
 use crate::storage::endings::{self, Ending};
 use crate::storage::families::{self, Cursor, Filter, Sort};
 use crate::storage::{Connection, Database, Result, StorageError};
@@ -38,6 +38,8 @@ pub struct Whose {
     pub except: Option<BrowserSessionId>,
     /// Those that began before.
     pub before: Option<Timestamp>,
+    /// Those whose newest token is of this token secret or an older one.
+    pub secrets_up_to: Option<KeyId>,
     /// Leave those alone that have ended by themselves.
     pub unexpired: bool,
 }
@@ -50,6 +52,8 @@ struct Plan {
     browser: Option<String>,
     except: Option<String>,
     before: i64,
+    #[serde(default)]
+    secrets_up_to: Option<u32>,
     unexpired: bool,
     cause: String,
     reason: Option<String>,
@@ -137,6 +141,7 @@ fn step(
         client: whose.client.clone(),
         browser: whose.browser,
         before: whose.before,
+        secrets_up_to: whose.secrets_up_to,
         ..Filter::default()
     };
     let sort = Sort::OldestFirst;
@@ -175,6 +180,7 @@ impl Plan {
             browser: whose.browser.map(|id| id.to_string()),
             except: whose.except.map(|id| id.to_string()),
             before: whose.before.unwrap_or(until).as_millis(),
+            secrets_up_to: whose.secrets_up_to.map(|secret| secret.0),
             unexpired: whose.unexpired,
             cause: cause.name().to_owned(),
             reason: reason.map(str::to_owned),
@@ -201,6 +207,7 @@ impl Plan {
             browser: id(self.browser.as_ref())?,
             except: id(self.except.as_ref())?,
             before: Some(Timestamp::from_millis(self.before)),
+            secrets_up_to: self.secrets_up_to.map(KeyId),
             unexpired: self.unexpired,
         };
         let act = Act {
@@ -232,6 +239,7 @@ mod tests {
             browser: None,
             except: Some(BrowserSessionId::from_bytes([2; 16])),
             before: None,
+            secrets_up_to: Some(KeyId(3)),
             unexpired: true,
         };
         let plan = Plan::new(&whose, EndCause::Admin, Some("why"), &act);
@@ -241,6 +249,7 @@ mod tests {
             (read.user, read.client, read.browser, read.except, read.unexpired),
             (whose.user, whose.client, whose.browser, whose.except, true)
         );
+        assert_eq!(read.secrets_up_to, Some(KeyId(3)));
         assert_eq!(read.before, Some(now.plus(CLOCKS)), "what begins later isn't meant");
         assert_eq!((cause, by.now, by.actor), (EndCause::Admin, now, act.actor));
         assert_eq!((by.ip, by.reference), (act.ip, act.reference));

@@ -23,6 +23,17 @@ pub enum Code {
     AccessDenied,
     /// There is no such response type here.
     UnsupportedResponseType,
+    /// Somebody must sign in, and nothing may be asked (OpenID Connect Core section 3.1.2.6).
+    LoginRequired,
+    /// The person must say with which account, and nothing may be asked.
+    AccountSelectionRequired,
+    /// The person must consent, and nothing may be asked.
+    ConsentRequired,
+    /// Clients can't describe themselves in a request here.
+    RegistrationNotSupported,
+    /// No sign-in here is of the kind that the request insists on (OpenID Connect Core Error
+    /// Code unmet_authentication_requirements).
+    UnmetAuthenticationRequirements,
     /// Try again later.
     TemporarilyUnavailable,
     /// Our mistake.
@@ -42,6 +53,11 @@ impl Code {
             Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
             Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::LoginRequired => "login_required",
+            Self::AccountSelectionRequired => "account_selection_required",
+            Self::ConsentRequired => "consent_required",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }

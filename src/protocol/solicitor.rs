@@ -30,7 +30,7 @@ pub fn solicit(checked: &Checked, owner: UserId, remembered: Option<&Consent>) -
         owner,
         remembered,
         skip_consent: checked.client.metadata.skip_consent,
-        identity_assured: checked.client.metadata.identity_is_assured(&checked.redirect_uri),
+        identity_assured: checked.client.metadata.identity_is_assured(&checked.to.redirect_uri),
     };
     match solicitor.check_consent(&mut Request, Solicitation::new(&grant)) {
         OwnerConsent::Authorized(_) => Answer::Allowed,
@@ -62,7 +62,7 @@ impl OwnerSolicitor<Request> for Remembered<'_> {
 fn pre_grant(checked: &Checked) -> Option<PreGrant> {
     Some(PreGrant {
         client_id: checked.client.id.to_string(),
-        redirect_uri: RegisteredUrl::Exact(checked.redirect_uri.parse::<ExactUrl>().ok()?),
+        redirect_uri: RegisteredUrl::Exact(checked.to.redirect_uri.parse::<ExactUrl>().ok()?),
         scope: oxide::scope(&checked.scope)?,
     })
 }

@@ -8,6 +8,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("limits", "Limits on requests"),
     ("database", "The database"),
     ("tokens", "Tokens"),
+    ("keys", "Keys"),
     ("sessions", "Browser sign-ins"),
     ("passwords", "Passwords"),
     ("throttle", "Wrong passwords"),

@@ -47,6 +47,7 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub database: DatabaseSettings,
     pub tokens: TokenSettings,
+    pub keys: KeySettings,
     pub sessions: SessionSettings,
     pub passwords: PasswordSettings,
     pub throttle: ThrottleSettings,
@@ -94,6 +95,14 @@ pub struct TokenSettings {
     pub signing_algorithm: SigningAlgorithm,
     /// The resource servers that any app may ask access tokens for.
     pub resources: Vec<String>,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct KeySettings {
+    /// `None`: keys are only replaced by order.
+    pub rotate: Option<Duration>,
 }
 
 /// `[sessions]`
@@ -294,6 +303,12 @@ impl Settings {
                 signing_algorithm: r.choice(
                     ("tokens.signing_algorithm", "What access tokens in JWT form are signed with."),
                     SigningAlgorithm::Es256,
+                ),
+            },
+            keys: KeySettings {
+                rotate: r.seconds_or_none(
+                    ("keys.rotate_seconds", "How old a signing key or the token secret gets before the next one takes over, which nobody notices; with 0 only `perennial key rotate` replaces them."),
+                    DAY..=YEARS, 90 * DAY,
                 ),
             },
             sessions: SessionSettings {

@@ -95,11 +95,64 @@ pub fn update(connection: &mut Connection, key: HashedSecret, state: &str) -> Re
     Ok(rows == 1)
 }
 
+/// Gives a session another key. False when it is gone or has another key by now.
+pub fn change_key(
+    connection: &mut Connection,
+    id: BrowserSessionId,
+    from: HashedSecret,
+    to: HashedSecret,
+) -> Result<bool> {
+    let row = b::table
+        .filter(b::id.eq(id.as_bytes().as_slice()))
+        .filter(b::key_hash.eq(from.as_bytes().as_slice()));
+    let rows =
+        diesel::update(row).set(b::key_hash.eq(to.as_bytes().as_slice())).execute(connection)?;
+    Ok(rows == 1)
+}
+
+/// Begins a session anew, under its own id. False when it is gone.
+pub fn renew(connection: &mut Connection, new: &StoredSession) -> Result<bool> {
+    let session = &new.session;
+    let rows = diesel::update(
+        b::table
+            .filter(b::id.eq(session.id.as_bytes().as_slice()))
+            .filter(b::user_id.eq(session.user_id.as_bytes().as_slice())),
+    )
+    .set((
+        b::key_hash.eq(new.key_hash.as_bytes().as_slice()),
+        b::state.eq(&new.state),
+        b::signed_in_at.eq(session.signed_in_at.as_millis()),
+        b::last_seen_at.eq(session.last_seen_at.as_millis()),
+        b::idle_ms.eq(from_duration(session.idle)),
+        b::ends_at.eq(session.ends_at.as_millis()),
+        b::ip.eq(&session.ip),
+        b::agent.eq(&session.agent),
+    ))
+    .execute(connection)?;
+    Ok(rows == 1)
+}
+
 /// Notes that a session was used, at most once a minute.
 pub fn touch(connection: &mut Connection, key: HashedSecret, now: Timestamp) -> Result<()> {
     diesel::update(
         b::table
             .filter(b::key_hash.eq(key.as_bytes().as_slice()))
+            .filter(b::last_seen_at.le(now.minus(LAST_SEEN_STEP).as_millis())),
+    )
+    .set(b::last_seen_at.eq(now.as_millis()))
+    .execute(connection)?;
+    Ok(())
+}
+
+/// The same, for the session with this public id.
+pub fn touch_by_id(
+    connection: &mut Connection,
+    id: BrowserSessionId,
+    now: Timestamp,
+) -> Result<()> {
+    diesel::update(
+        b::table
+            .filter(b::id.eq(id.as_bytes().as_slice()))
             .filter(b::last_seen_at.le(now.minus(LAST_SEEN_STEP).as_millis())),
     )
     .set(b::last_seen_at.eq(now.as_millis()))

@@ -424,6 +424,8 @@ pub struct Filter {
     pub ip: Option<String>,
     /// Only these.
     pub ids: Option<Vec<FamilyId>>,
+    /// Only those whose newest token is of this secret or an older one.
+    pub secrets_up_to: Option<KeyId>,
 }
 
 /// A family's state as lists filter by it.
@@ -516,6 +518,9 @@ fn filtered(filter: &Filter, now: Timestamp) -> Boxed<'static> {
     if let Some(ids) = &filter.ids {
         let ids: Vec<Vec<u8>> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
         query = query.filter(t::id.eq_any(ids));
+    }
+    if let Some(secret) = filter.secrets_up_to {
+        query = query.filter(t::key_id.le(i64::from(secret.0)));
     }
     let at = now.as_millis();
     let expired = || {
@@ -649,6 +654,29 @@ pub fn any_live_of_client(
         .filter((t::given_at + t::idle_ms).gt(at))
         .filter(t::ends_at.is_null().or(t::ends_at.assume_not_null().gt(at)));
     Ok(live.select(t::id).first::<Vec<u8>>(connection).optional()?.is_some())
+}
+
+/// How many families that nobody ended each token secret has, by their newest tokens.
+pub fn of_secrets(connection: &mut Connection) -> Result<Vec<(KeyId, i64)>> {
+    t::table
+        .filter(t::ended_at.is_null())
+        .group_by(t::key_id)
+        .select((t::key_id, diesel::dsl::count_star()))
+        .load::<(i64, i64)>(connection)?
+        .into_iter()
+        .map(|(key, count)| Ok((to_key(key)?, count)))
+        .collect()
+}
+
+/// Whether a family that nobody ended still has a token of this secret that counts.
+pub fn uses_secret(connection: &mut Connection, secret: KeyId) -> Result<bool> {
+    let id = i64::from(secret.0);
+    let query = t::table
+        .filter(t::ended_at.is_null())
+        .filter(t::key_id.eq(id).or(t::parent_key_id.eq(id).assume_not_null()))
+        .select(t::id)
+        .limit(1);
+    Ok(query.get_result::<Vec<u8>>(connection).optional()?.is_some())
 }
 
 /// The families with these ids, in no order.

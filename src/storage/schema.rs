@@ -15,6 +15,9 @@ diesel::table! {
         sealed -> Binary,
         created_at -> BigInt,
         retired_at -> Nullable<BigInt>,
+        due_at -> Nullable<BigInt>,
+        current_since -> Nullable<BigInt>,
+        compromised_at -> Nullable<BigInt>,
     }
 }
 
@@ -25,6 +28,8 @@ diesel::table! {
         sealed -> Binary,
         created_at -> BigInt,
         retired_at -> Nullable<BigInt>,
+        due_at -> Nullable<BigInt>,
+        current_since -> Nullable<BigInt>,
     }
 }
 

@@ -33,6 +33,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         "perennial.css" => "text/css; charset=utf-8",
         "icons.svg" => "image/svg+xml",
         "favicon.svg" => "image/svg+xml",
+        "form_post.js" => "text/javascript; charset=utf-8",
     }
     .into_iter()
     .map(|(name, content_type, bytes)| Asset {

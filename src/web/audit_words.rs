@@ -40,6 +40,10 @@ pub fn badge(action: &str) -> Badge {
         "scope.updated" => (Tone::Note, "pencil", "Scope described anew"),
         "scope.removed" => (Tone::Warn, "trash", "Scope description removed"),
         "browsers.signed_out" => (Tone::Plain, "out", "Browsers signed out"),
+        "key.made" => (Tone::Note, "key", "Next key published"),
+        "key.rotated" => (Tone::Good, "key", "Key in use"),
+        "key.removed" => (Tone::Plain, "key", "Old key removed"),
+        "key.compromised" => (Tone::Bad, "key", "Key given up"),
         "recovery.opened" => (Tone::Warn, "alert", "Recovery opened"),
         "recovery.closed" => (Tone::Good, "check", "Recovery closed"),
         other => return Badge::new(Tone::Plain, "info", sentence(other)),
@@ -47,7 +51,7 @@ pub fn badge(action: &str) -> Badge {
     Badge::new(tone, icon, text)
 }
 
-/// An action without words of its own: `key.rotated` as "Key rotated".
+/// An action without words of its own: `key.turned` as "Key turned".
 fn sentence(action: &str) -> String {
     super::views::words::capital(&action.replace(['.', '_'], " "))
 }
@@ -119,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_unknown_action_is_still_a_sentence() {
-        assert_eq!(badge("key.rotated").text, "Key rotated");
+        assert_eq!(badge("key.turned").text, "Key turned");
         assert_eq!(badge("session.token_reuse").text, "Token reuse");
     }
 }

@@ -1,21 +1,23 @@
 //! `/consent`: what an app asks for, and the person's answer.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use super::browser::SignedIn;
+use super::app_face::face;
+use super::browser::{self, Accounts, SignedIn};
 use super::form::SubmittedForm;
 use super::oauth::authorize;
-use super::page::{Context, PageError, redirect, viewer};
-use super::pending;
+use super::page::{Context, PageError, viewer};
+use super::pending::Pending;
 use super::views::{
-    self, AppFace, ConsentView, Nav, ScopeInfo, ScopeWords, scope_blocks, scope_lines, words,
+    self, ConsentView, Nav, ScopeInfo, ScopeWords, Unreviewed, When, scope_blocks, scope_lines,
+    words,
 };
-use crate::domain::redirect_uri::form_action_source;
+use crate::domain::redirect_uri::{self, form_action_source, host_in_words};
 use crate::domain::scope::{Risk, ScopeDescription};
-use crate::protocol::authorize::{Checked, Refused};
+use crate::protocol::authorize::{Checked, Next};
 use crate::protocol::oauth_error::Code;
 use crate::storage::{consents, scopes};
 
@@ -29,16 +31,50 @@ struct Query {
     request: Option<String>,
 }
 
+/// A request that stands before a person.
+struct Before {
+    sealed: String,
+    pending: Pending,
+    checked: Box<Checked>,
+    accounts: Accounts,
+    who: SignedIn,
+}
+
+impl Before {
+    /// Opens a sealed request; or the answer, where there is nothing to be asked of anybody here.
+    async fn open(
+        http: &HttpRequest,
+        context: &Context,
+        sealed: &str,
+    ) -> Result<Result<Self, HttpResponse>, PageError> {
+        let pending =
+            Pending::open(&context.state, sealed, context.now).ok_or(PageError::RequestGone)?;
+        let query = authorize::query_of(&pending.path).ok_or(PageError::RequestGone)?;
+        let checked = match authorize::check(&context.state, query).await? {
+            Ok(checked) => checked,
+            Err(refused) => return authorize::refuse(context, refused).map(Err),
+        };
+        let accounts = browser::accounts(http).await?;
+        let Some(who) = pending.round.chosen.and_then(|user| accounts.find(user)).cloned() else {
+            // Signed out meanwhile.
+            return authorize::go_on(http, context, &pending).await.map(Err);
+        };
+        let sealed = sealed.to_owned();
+        Ok(Ok(Self { sealed, pending, checked, accounts, who }))
+    }
+}
+
 async fn show(
+    http: HttpRequest,
     query: web::Query<Query>,
     context: Context,
-    who: SignedIn,
 ) -> Result<HttpResponse, PageError> {
     let sealed = query.into_inner().request.unwrap_or_default();
-    let checked = match open(&context, &sealed).await? {
-        Ok(checked) => checked,
-        Err(refused) => return authorize::refuse(&context.state, refused),
+    let before = match Before::open(&http, &context, &sealed).await? {
+        Ok(before) => before,
+        Err(answer) => return Ok(answer),
     };
+    let (checked, who) = (&before.checked, &before.who);
     let (user, client) = (who.account.id, checked.client.id.clone());
     let (described, remembered) = context
         .state
@@ -57,51 +93,57 @@ async fn show(
     );
     let view = ConsentView {
         page: context.page(Nav::Nowhere, None),
-        app: AppFace::new(&checked.client.metadata.name),
+        app: face(&context.state, &checked.client),
         who: viewer(&who.account),
         scopes: scope_blocks(lines),
         again: remembered.is_some_and(|before| !checked.scope.is_subset_of(&before.scope)),
-        request: sealed,
-        back_to: back_to(&checked.redirect_uri),
+        back_to: host_in_words(&checked.to.redirect_uri),
+        request: before.sealed,
+        unreviewed: unreviewed(&checked),
     };
-    let target = form_action_source(&checked.redirect_uri);
+    let target = form_action_source(&checked.to.redirect_uri);
     context.send_as(StatusCode::OK, target.as_deref(), &view)
 }
 
 async fn submit(
+    http: HttpRequest,
     context: Context,
-    who: SignedIn,
     form: SubmittedForm,
 ) -> Result<HttpResponse, PageError> {
     let form = form.0;
-    let checked = match open(&context, form.text("request")).await? {
-        Ok(checked) => checked,
-        Err(refused) => return authorize::refuse(&context.state, refused),
+    let before = match Before::open(&http, &context, form.text("request")).await? {
+        Ok(before) => before,
+        Err(answer) => return Ok(answer),
     };
+    let Before { pending, checked, accounts, who, .. } = before;
     match form.text("decision") {
-        "allow" => authorize::grant(&context, &who, *checked, true).await,
+        "allow" => {
+            let (checked, next) = authorize::decide(&context, &accounts, checked, &pending).await?;
+            match next {
+                Next::Consent(user) | Next::Grant(user) if user == who.account.id => {
+                    authorize::grant(&context, &who, *checked, true).await
+                }
+                // Something else is to be done first, such as a sign-in that grew too old.
+                other => authorize::follow(&context, &accounts, *checked, &pending, other).await,
+            }
+        }
         "deny" => {
             let answer = checked.refusal(Code::AccessDenied, "the person did not allow it");
-            Ok(redirect(&answer.location(context.state.issuer())))
+            authorize::send_back(&context, answer)
         }
         other => Err(PageError::bad_request(format!("a decision of {} bytes", other.len()))),
     }
 }
 
-async fn open(context: &Context, sealed: &str) -> Result<Result<Box<Checked>, Refused>, PageError> {
-    let path = pending::open(&context.state, sealed, context.now).ok_or(PageError::RequestGone)?;
-    let query = path.strip_prefix("/oauth/authorize?").ok_or(PageError::RequestGone)?;
-    authorize::check(&context.state, query).await
-}
-
-/// Where the answer goes, as a person reads it: a host, or the app itself.
-fn back_to(uri: &str) -> String {
-    let parsed = url::Url::parse(uri).ok();
-    match parsed.as_ref().and_then(|uri| Some((uri.host_str()?, uri.port()))) {
-        Some((host, Some(port))) => format!("{host}:{port}"),
-        Some((host, None)) => host.to_owned(),
-        None => "the app".to_owned(),
-    }
+/// What to tell the person of an app that nobody has checked.
+fn unreviewed(checked: &Checked) -> Option<Unreviewed> {
+    let client = &checked.client;
+    client.standing.is_unreviewed().then(|| Unreviewed {
+        since: When::full_date(client.created_at.as_millis()),
+        host: client.id.document_host(),
+        this_computer: url::Url::parse(&checked.to.redirect_uri)
+            .is_ok_and(|uri| redirect_uri::is_loopback(&uri)),
+    })
 }
 
 /// The words that the database has for these scopes.

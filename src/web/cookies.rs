@@ -12,6 +12,8 @@ use crate::settings::Issuer;
 pub struct CookieNames {
     /// The browser session.
     pub session: String,
+    /// The keys of the accounts that are signed in beside it.
+    pub accounts: String,
     /// What CSRF tokens are made from.
     pub csrf: String,
     /// A message for the next page.
@@ -40,6 +42,7 @@ impl CookieNames {
         let name = |what: &str| format!("{prefix}perennial{port}_{what}");
         Self {
             session: name("session"),
+            accounts: name("accounts"),
             csrf: name("csrf"),
             flash: name("flash"),
             secret: name("secret"),

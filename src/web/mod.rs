@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod app_face;
 pub mod assets;
 pub mod audit_words;
 pub mod browser;
@@ -14,6 +15,7 @@ pub mod fork;
 pub mod form;
 pub mod headers;
 pub mod health;
+pub mod key_keeper;
 pub mod limits;
 pub mod login;
 pub mod names;

@@ -16,7 +16,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::browser::SignedIn;
 use super::form::Fields;
-use super::headers;
+use super::headers::{self, Reach};
+use super::pending::Pending;
 use super::state::AppState;
 use super::views::{ErrorServerView, ErrorView, Flash, Nav, Page, Tone, Viewer};
 use crate::crypto::random;
@@ -137,9 +138,22 @@ impl Context {
         form_target: Option<&str>,
         view: &impl Template,
     ) -> Result<HttpResponse, PageError> {
+        self.send_reaching(status, Reach { form_target, hands_over: false }, view)
+    }
+
+    /// Sends a page with this status, which may do this.
+    ///
+    /// # Errors
+    /// When the template fails, which tests rule out.
+    pub fn send_reaching(
+        &self,
+        status: StatusCode,
+        reach: Reach<'_>,
+        view: &impl Template,
+    ) -> Result<HttpResponse, PageError> {
         let html = view.render().map_err(|error| PageError::internal(error.to_string()))?;
         let mut response = HttpResponse::build(status);
-        headers::secure(&mut response, form_target, self.state.cookies.secure);
+        headers::secure(&mut response, reach, self.state.cookies.secure);
         response.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
         if self.csrf.is_new {
             let cookie = self.csrf.cookie.clone();
@@ -307,7 +321,7 @@ impl PageError {
     pub fn respond(&self, context: &Context) -> HttpResponse {
         match self {
             Self::SignInFirst(path) => {
-                let sealed = super::pending::seal(&context.state, path, context.now);
+                let sealed = Pending::new(path, context.now).seal(&context.state);
                 return context.see_other(&format!("/login?request={sealed}"));
             }
             Self::Busy(cause) => tracing::warn!(cause, "a page could not be served now"),

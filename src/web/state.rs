@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::app_face::Pictures;
 use super::cookies::CookieNames;
+use super::key_keeper::KeyKeeper;
 use crate::clock::Clock;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::passwords::Passwords;
@@ -23,12 +25,16 @@ pub struct AppState {
     pub clients: KnownClients,
     /// The keys.
     pub keyring: Keyring,
+    /// What keeps them up to date.
+    pub keys: KeyKeeper,
     /// The time.
     pub clock: Clock,
     /// The pool that judges passwords.
     pub passwords: Passwords,
     /// Who asks other servers.
     pub fetcher: Fetcher,
+    /// The logos of apps that were fetched.
+    pub pictures: Pictures,
     /// The settings.
     pub settings: Arc<Settings>,
     /// The names of this server's cookies.

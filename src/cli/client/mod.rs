@@ -2,6 +2,7 @@
 
 mod arguments;
 mod details;
+mod registration_token;
 mod view;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::protocol::{clients, endings};
 use crate::settings::SettingsFlags;
 use crate::storage::{self, StorageError};
 use arguments::{Add, Update, check};
+use registration_token::RegistrationToken;
 use view::ClientView;
 
 #[derive(Debug, clap::Args)]
@@ -37,8 +39,14 @@ enum Action {
     Update(Box<Update>),
     /// Give a confidential client a new secret, shown this once; the old one ends at once
     RotateSecret(Which),
+    /// Note that you have looked at a client that came by itself: people aren't warned of it any
+    /// more, and it stays when nobody uses it
+    Review(Which),
     /// Remove a client, what people allowed it, and its sessions
     Remove(Which),
+    /// Who may register clients: initial access tokens
+    #[command(subcommand)]
+    RegistrationToken(RegistrationToken),
 }
 
 #[derive(Debug, clap::Args)]
@@ -73,7 +81,9 @@ impl Clients {
             }
             Action::Update(update) => update_client(context, *update).await,
             Action::RotateSecret(which) => rotate_secret(context, which).await,
+            Action::Review(which) => review(context, which).await,
             Action::Remove(which) => remove(context, which.id).await,
+            Action::RegistrationToken(action) => action.run(context).await,
         }
     }
 }
@@ -106,10 +116,14 @@ async fn list(context: Context) -> Result<Answer, Failure> {
             view.client_name.clone(),
             view.client_type.to_owned(),
             view.grant_types.join(" "),
+            match view.reviewed {
+                None | Some(true) => view.origin.to_owned(),
+                Some(false) => format!("{}, unreviewed", view.origin),
+            },
             view.redirect_uris.join(" "),
         ]
     });
-    let heads = ["CLIENT ID", "NAME", "TYPE", "GRANTS", "REDIRECT URIS"];
+    let heads = ["CLIENT ID", "NAME", "TYPE", "GRANTS", "REGISTERED BY", "REDIRECT URIS"];
     let text = table(heads, rows, "There are no clients; `perennial client add` registers one.");
     Answer::new(&views, text)
 }
@@ -150,6 +164,14 @@ async fn rotate_secret(context: Context, which: Which) -> Result<Answer, Failure
         client.metadata.name
     );
     Answer::new(&view, text)
+}
+
+async fn review(context: Context, which: Which) -> Result<Answer, Failure> {
+    let client = found(&context, &which.id).await?;
+    let (id, act) = (client.id.clone(), context.act.clone());
+    context.database.write(move |connection| clients::review(connection, &id, &act)).await?;
+    let client = found(&context, &which.id).await?;
+    ClientView::new(&client, None).answer("Reviewed")
 }
 
 async fn remove(context: Context, id: ClientId) -> Result<Answer, Failure> {

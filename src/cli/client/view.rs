@@ -8,7 +8,9 @@ use crate::cli::answer::{Answer, facts, yes_no};
 use crate::cli::failure::Failure;
 use crate::domain::client::Client;
 use crate::domain::client_details::ClientDetails;
+use crate::domain::client_standing::Origin;
 use crate::domain::secret::PlainSecret;
+use crate::domain::time::Timestamp;
 
 /// A client with the names of RFC 7591, and our own for what it doesn't know.
 #[derive(Serialize)]
@@ -35,6 +37,12 @@ pub(super) struct ClientView {
     skip_consent: bool,
     #[serde(flatten)]
     details: ClientDetails,
+    pub(super) origin: &'static str,
+    /// Of those that came by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reviewed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<String>,
 }
 
 impl ClientView {
@@ -60,6 +68,10 @@ impl ClientView {
             require_pkce: metadata.require_pkce,
             skip_consent: metadata.skip_consent,
             details: metadata.details.clone(),
+            origin: client.standing.origin.name(),
+            reviewed: (client.standing.origin != Origin::Administrator)
+                .then_some(!client.standing.is_unreviewed()),
+            last_used_at: client.standing.last_used_at.map(Timestamp::to_rfc3339),
         }
     }
 
@@ -87,7 +99,12 @@ impl ClientView {
             ("PKCE required", yes_no(self.require_pkce)),
             ("consent", if self.skip_consent { "not asked" } else { "asked" }.to_owned()),
         ];
-        facts(own.into_iter().chain(details::facts(&self.details)))
+        let came = [
+            ("registered by", self.origin.to_owned()),
+            ("reviewed", self.reviewed.map(yes_no).unwrap_or_default()),
+            ("last used", self.last_used_at.clone().unwrap_or_default()),
+        ];
+        facts(own.into_iter().chain(details::facts(&self.details)).chain(came))
     }
 
     /// The answer after a change; a secret that is shown comes with a warning.

@@ -34,6 +34,11 @@ impl Typed {
         Self { fields, stored }
     }
 
+    /// The app as it is stored, when it is being changed.
+    pub fn stored(&self) -> Option<&Client> {
+        self.stored.as_ref()
+    }
+
     fn is_public(&self) -> bool {
         self.fields.text("type") != "confidential"
     }
@@ -139,6 +144,7 @@ impl Typed {
         let has = |grant: &str| fields.all("grant").any(|own| own == grant);
         AdminClientFormView {
             stored: self.stored.as_ref().map(|client| AppFace::new(&client.metadata.name)),
+            doubt: None,
             sessions,
             name: text("name"),
             client_id: match &self.stored {
@@ -177,6 +183,7 @@ pub fn of_stored(
     let metadata = &client.metadata;
     AdminClientFormView {
         stored: Some(AppFace::new(&metadata.name)),
+        doubt: None,
         sessions,
         name: metadata.name.clone(),
         client_id: client.id.to_string(),

@@ -9,7 +9,7 @@ use crate::domain::client::Client;
 use crate::domain::secret::PlainSecret;
 use crate::web::browser::Admin;
 use crate::web::page::{Context, PageError};
-use crate::web::views::{AdminClientSecretView, Nav, Tone};
+use crate::web::views::{AdminClientSecretView, Nav, Tone, segment};
 
 const CONTEXT: &str = "client secret";
 const LIFE: Duration = Duration::minutes(2);
@@ -47,7 +47,8 @@ pub fn carry(
         serde_json::to_string(&carried).map_err(|error| PageError::internal(error.to_string()))?;
     let sealed = context.state.keyring.forms().seal_text(CONTEXT, &text);
     let cookies = &context.state.cookies;
-    let mut response = context.see_other(&format!("/admin/clients/{}/secret", client.id));
+    let mut response =
+        context.see_other(&format!("/admin/clients/{}/secret", segment(client.id.as_str())));
     response
         .add_cookie(&cookies.make(&cookies.secret, sealed, Some(LIFE)))
         .map_err(|error| PageError::internal(error.to_string()))?;

@@ -18,8 +18,8 @@ use crate::web::cursor;
 use crate::web::form::{Fields, SubmittedForm};
 use crate::web::page::{Context, PageError};
 use crate::web::views::{
-    AdminClientFormView, AdminClientsView, AppFace, Caption, ClientRow, ConfirmView, Nav, Pager,
-    Tone, count, heads, href, thousands, words,
+    AdminClientFormView, AdminClientsView, AppFace, Caption, ClientDoubt, ClientRow, ConfirmView,
+    Nav, Pager, Tone, When, count, heads, href, segment, thousands, words,
 };
 
 /// `GET /admin/clients`
@@ -75,6 +75,7 @@ fn row(client: &Client, live: Option<&i64>) -> ClientRow {
             AccessTokenFormat::Opaque => "Opaque",
         },
         sessions: thousands(live.and_then(|live| u64::try_from(*live).ok()).unwrap_or(0)),
+        check: AdminClientsView::check(!client.standing.is_unreviewed()),
     }
 }
 
@@ -182,7 +183,42 @@ pub async fn show(
 ) -> Result<HttpResponse, PageError> {
     let (client, live) = found(&context, &client_id(&path)?).await?;
     let page = context.page_for(Nav::AdminClients, &admin.0);
-    context.send(&client_form::of_stored(page, &client, usual(&context), sessions(live)))
+    let doubt = doubt(&context, &client);
+    let view = client_form::of_stored(page, &client, usual(&context), sessions(live));
+    context.send(&AdminClientFormView { doubt, ..view })
+}
+
+/// What to say of an app that nobody has looked at.
+fn doubt(context: &Context, client: &Client) -> Option<ClientDoubt> {
+    let date = When::full_date(client.created_at.as_millis()).text;
+    let text = match (client.standing.is_unreviewed(), client.id.document_host()) {
+        (false, _) => return None,
+        (true, Some(host)) => format!("Its document at {host} was first read on {date}."),
+        (true, None) => format!("It registered itself on {date}."),
+    };
+    let unused = words::span(context.state.settings.registration.unused.as_secs());
+    Some(ClientDoubt { text, unused })
+}
+
+/// `POST /admin/clients/{id}/review`
+pub async fn review(
+    context: Context,
+    admin: Admin,
+    path: web::Path<String>,
+    _form: SubmittedForm,
+) -> Result<HttpResponse, PageError> {
+    let id = client_id(&path)?;
+    let (client, _) = found(&context, &id).await?;
+    let act = context.act(&admin.0);
+    context.state.db.write(move |connection| acts::review(connection, &id, &act)).await?;
+    let text =
+        format!("{} is reviewed. People aren’t warned of it any more.", client.metadata.name);
+    Ok(context.done(&own(&client.id), Tone::Good, &text))
+}
+
+/// The path of an app.
+fn own(id: &ClientId) -> String {
+    format!("/admin/clients/{}", segment(id.as_str()))
 }
 
 /// `POST /admin/clients/{id}`
@@ -199,7 +235,9 @@ pub async fn update(
     let (metadata, faults) = typed.metadata(usual);
     if !faults.is_empty() {
         let page = context.page_for(Nav::AdminClients, &admin.0);
+        let doubt = typed.stored().and_then(|client| doubt(&context, client));
         let view = typed.view(page, usual, sessions(live), faults);
+        let view = AdminClientFormView { doubt, ..view };
         return context.send_as(StatusCode::UNPROCESSABLE_ENTITY, None, &view);
     }
     let act = context.act(&admin.0);
@@ -214,7 +252,7 @@ pub async fn update(
         Some(secret) => client_secret::carry(&context, &admin, &client, Some(&secret), false),
         None => {
             let text = format!("{} is changed.", client.metadata.name);
-            Ok(context.done(&format!("/admin/clients/{}", client.id), Tone::Good, &text))
+            Ok(context.done(&own(&client.id), Tone::Good, &text))
         }
     }
 }

@@ -39,8 +39,13 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/admin/clients/{id}/new-secret", get().to(clients::ask_new_secret))
         .route("/admin/clients/{id}/new-secret", post().to(clients::new_secret))
         .route("/admin/clients/{id}/secret", get().to(client_secret::show))
+        .route("/admin/clients/{id}/review", post().to(clients::review))
         .route("/admin/clients/{id}/remove", get().to(clients::ask_remove))
         .route("/admin/clients/{id}/remove", post().to(clients::remove))
         .route("/admin/audit", get().to(audit::show))
-        .route("/admin/keys", get().to(keys::show));
+        .route("/admin/keys", get().to(keys::show))
+        .route("/admin/keys/rotate", get().to(keys::ask_rotate))
+        .route("/admin/keys/rotate", post().to(keys::rotate))
+        .route("/admin/keys/secret/rotate", get().to(keys::ask_rotate_secret))
+        .route("/admin/keys/secret/rotate", post().to(keys::rotate_secret));
 }

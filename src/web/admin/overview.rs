@@ -8,6 +8,7 @@ use super::alarms::{readers, reading};
 use crate::domain::alarm::Alarm;
 use crate::domain::client::ClientId;
 use crate::domain::id::FamilyId;
+use crate::domain::key_life::KeyState;
 use crate::domain::recovery::Recovery;
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, Status};
@@ -77,8 +78,8 @@ pub async fn show(context: Context, admin: Admin) -> Result<HttpResponse, PageEr
             sign_ins,
             signing: keys::signing_keys(connection)?
                 .into_iter()
-                .filter(|key| key.retired_at.is_none())
-                .map(|key| (key.algorithm, key.created_at))
+                .filter(|key| key.life.state() == KeyState::Current)
+                .map(|key| (key.algorithm, key.life.created_at))
                 .collect(),
         })
     });

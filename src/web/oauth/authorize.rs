@@ -1,23 +1,32 @@
-//! `GET, POST /oauth/authorize` (RFC 6749 section 3.1).
+//! `GET, POST /oauth/authorize` (RFC 6749 section 3.1, OpenID Connect Core section 3.1.2).
+
+use std::sync::Arc;
 
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::domain::account::fold;
+use crate::domain::id::UserId;
+use crate::domain::redirect_uri::{form_action_source, host_in_words};
 use crate::protocol::authorize::{
-    self, Checked, Owner, PageKind, PageRefusal, Parameters, Refused,
+    self, Answer, Checked, ErrorAnswer, Next, Owner, PageKind, PageRefusal, Parameters, Present,
+    Refused,
 };
-use crate::protocol::solicitor::{self, Answer};
-use crate::storage::consents;
-use crate::web::browser::{self, SignedIn};
+use crate::protocol::solicitor;
+use crate::protocol::subject;
+use crate::storage::{StorageError, browser_sessions, consents};
+use crate::web::browser::{self, Accounts, SignedIn};
 use crate::web::form::{Fields, is_urlencoded};
+use crate::web::headers::Reach;
 use crate::web::page::{Context, DrawnError, DrawnView, PageError, redirect};
-use crate::web::pending;
+use crate::web::pending::Pending;
 use crate::web::state::AppState;
+use crate::web::views::{AppFace, FormPostView, Nav};
 
-/// The path that a pending request comes back to.
+/// The path of the endpoint.
 pub const PATH: &str = "/oauth/authorize";
 
-/// The endpoint: on to sign-in, to consent, or back to the app.
+/// The endpoint: on to a page for the person, or back to the app.
 pub async fn authorize(
     http: HttpRequest,
     body: web::Bytes,
@@ -28,22 +37,107 @@ pub async fn authorize(
         // browser to next gets them.
         return Ok(context.see_other(&format!("{PATH}?{}", posted(&http, &body)?)));
     }
-    let checked = match check(&context.state, http.query_string()).await? {
+    let path = format!("{PATH}?{}", http.query_string());
+    go_on(&http, &context, &Pending::new(&path, context.now)).await
+}
+
+/// The query of the authorization request that somebody is to come back to, if it is one.
+pub fn query_of(path: &str) -> Option<&str> {
+    path.strip_prefix(PATH)?.strip_prefix('?')
+}
+
+/// Goes on with a request from what the person has done about it so far.
+///
+/// # Errors
+/// A page, or when the database can't answer.
+pub async fn go_on(
+    http: &HttpRequest,
+    context: &Context,
+    pending: &Pending,
+) -> Result<HttpResponse, PageError> {
+    let query = query_of(&pending.path).ok_or(PageError::RequestGone)?;
+    let checked = match check(&context.state, query).await? {
         Ok(checked) => checked,
-        Err(refused) => return refuse(&context.state, refused),
+        Err(refused) => return refuse(context, refused),
     };
-    let Some(who) = browser::current(&http).await? else {
-        return Err(PageError::SignInFirst(format!("{PATH}?{}", http.query_string())));
+    let accounts = browser::accounts(http).await?;
+    let (checked, next) = decide(context, &accounts, checked, pending).await?;
+    follow(context, &accounts, *checked, pending, next).await
+}
+
+/// What comes next for a request.
+///
+/// # Errors
+/// When the database can't answer.
+pub async fn decide(
+    context: &Context,
+    accounts: &Accounts,
+    checked: Box<Checked>,
+    pending: &Pending,
+) -> Result<(Box<Checked>, Next), PageError> {
+    let present = present(&context.state, accounts, &checked);
+    let (round, now) = (pending.round, context.now);
+    let decided = context.state.db.read(move |connection| {
+        let allowed = |user: UserId| {
+            let remembered = consents::find(connection, user, &checked.client.id)?;
+            let answer = solicitor::solicit(&checked, user, remembered.as_ref());
+            Ok::<_, StorageError>(answer == solicitor::Answer::Allowed)
+        };
+        let next = authorize::next(&checked, &present, round, allowed, now)?;
+        Ok((checked, next))
+    });
+    Ok(decided.await?)
+}
+
+/// Everybody who is signed in here, as the request sees them.
+fn present(state: &AppState, accounts: &Accounts, checked: &Checked) -> Vec<Present> {
+    let hint = checked.asked.login_hint.as_deref().map(fold);
+    let active = accounts.active.as_ref().map(|who| who.session);
+    let present = accounts.all().map(|who| {
+        let account = &who.account;
+        Present {
+            user: account.id,
+            subject: subject::of(&state.keyring, &checked.client, account.id),
+            signed_in_at: who.signed_in_at,
+            is_active: Some(who.session) == active,
+            is_named: hint.as_ref().is_some_and(|hint| {
+                [&account.username, &account.email].iter().any(|name| fold(name) == *hint)
+            }),
+        }
+    });
+    present.collect()
+}
+
+/// Does what comes next.
+///
+/// # Errors
+/// When the database can't answer.
+pub async fn follow(
+    context: &Context,
+    accounts: &Accounts,
+    checked: Checked,
+    pending: &Pending,
+    next: Next,
+) -> Result<HttpResponse, PageError> {
+    let state = &context.state;
+    let to = |page: &str, pending: &Pending| {
+        Ok(context.see_other(&format!("{page}request={}", pending.seal(state))))
     };
-    let (user, client) = (who.account.id, checked.client.id.clone());
-    let remembered =
-        context.state.db.read(move |connection| consents::find(connection, user, &client)).await?;
-    if solicitor::solicit(&checked, user, remembered.as_ref()) == Answer::Ask {
-        let path = format!("{PATH}?{}", http.query_string());
-        let sealed = pending::seal(&context.state, &path, context.now);
-        return Ok(context.see_other(&format!("/consent?request={sealed}")));
+    match next {
+        // Whoever is signed in already won't do.
+        Next::SignIn if accounts.all().next().is_some() => to("/login?another=1&", pending),
+        Next::SignIn => to("/login?", pending),
+        Next::Choose => to("/login/accounts?", pending),
+        Next::Again(user) => to("/login/again?", &pending.with(user)),
+        Next::Consent(user) => to("/consent?", &pending.with(user)),
+        Next::Grant(user) => match accounts.find(user) {
+            Some(who) => grant(context, who, checked, false).await,
+            None => to("/login?", pending),
+        },
+        Next::Refuse(code, description) => {
+            refuse(context, Refused::Redirect(checked.refusal(code, description)))
+        }
     }
-    grant(&context, &who, *checked, false).await
 }
 
 /// The parameters that an address stands for. The one place where they are obtained: whatever
@@ -70,7 +164,12 @@ pub async fn check(
         Ok(parameters) => parameters,
         Err(refused) => return Ok(Err(refused)),
     };
-    Ok(state.db.read(move |connection| authorize::check(connection, &parameters)).await?)
+    let (keyring, settings) = (state.keyring.clone(), Arc::clone(&state.settings));
+    let check = move |connection: &mut _| {
+        let (issuer, of_all) = (settings.issuer.as_str(), &settings.tokens.resources);
+        authorize::check(connection, &keyring, issuer, of_all, &parameters)
+    };
+    Ok(state.db.read(check).await?)
 }
 
 /// Gives the code and sends the browser back to the app. `remember`: the person has just said
@@ -87,7 +186,7 @@ pub async fn grant(
     let owner = Owner { user: who.account.id, browser: who.session, auth_time: who.signed_in_at };
     let life = context.state.settings.tokens.authorization_code;
     let (issuer, now, act) = (context.state.issuer().to_owned(), context.now, context.act(who));
-    let location = context
+    let answer = context
         .state
         .db
         .write(move |connection| {
@@ -103,29 +202,53 @@ pub async fn grant(
                     Some(checked.scope.to_string()),
                 )?;
             }
+            browser_sessions::touch_by_id(connection, owner.browser, now)?;
             authorize::grant(connection, &checked, owner, life, &issuer, now)
         })
         .await?;
-    Ok(redirect(&location))
+    send(context, answer)
 }
 
 /// A refusal: on a page, or on its way back to the app.
 ///
 /// # Errors
 /// The page.
-pub fn refuse(state: &AppState, refused: Refused) -> Result<HttpResponse, PageError> {
+pub fn refuse(context: &Context, refused: Refused) -> Result<HttpResponse, PageError> {
     match refused {
-        Refused::Redirect(answer) => {
-            tracing::info!(
-                endpoint = "authorize",
-                code = answer.code.name(),
-                cause = answer.description,
-                "refused"
-            );
-            Ok(redirect(&answer.location(state.issuer())))
-        }
+        Refused::Redirect(answer) => send_back(context, answer),
         Refused::Page(page) => Err(drawn(page)),
     }
+}
+
+/// An error on its way back to the app.
+///
+/// # Errors
+/// When the page that hands it over can't be drawn.
+pub fn send_back(context: &Context, error: ErrorAnswer) -> Result<HttpResponse, PageError> {
+    tracing::info!(
+        endpoint = "authorize",
+        code = error.code.name(),
+        cause = %error.description,
+        "refused"
+    );
+    send(context, error.answer(context.state.issuer()))
+}
+
+/// Sends the browser to the app with an answer, or has it hand the answer over by a form.
+fn send(context: &Context, answer: Answer) -> Result<HttpResponse, PageError> {
+    if let Some(location) = answer.location() {
+        return Ok(redirect(&location));
+    }
+    let target = form_action_source(&answer.to.redirect_uri);
+    let view = FormPostView {
+        page: context.page(Nav::Nowhere, None),
+        app: AppFace::new(&answer.to.app),
+        back_to: host_in_words(&answer.to.redirect_uri),
+        action: answer.to.redirect_uri,
+        parameters: answer.parameters,
+    };
+    let reach = Reach { form_target: target.as_deref(), hands_over: true };
+    context.send_reaching(StatusCode::OK, reach, &view)
 }
 
 fn drawn(page: PageRefusal) -> PageError {

@@ -1,31 +1,71 @@
-//! The metadata document (RFC 8414) and the key set (RFC 7517).
+//! What clients discover (OpenID Connect Discovery 1.0, RFC 8414), and the key set (RFC 7517).
 
-use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use std::time::Duration;
 
-use crate::protocol::metadata;
+use actix_web::http::header::{self, EntityTag, Header, IfNoneMatch};
+use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::crypto::signing::Algorithm;
+use crate::domain::key_life::KEY_SET_MAX_AGE;
+use crate::protocol::metadata::{self, Installed};
 use crate::storage::scopes;
 use crate::web::state::AppState;
 
-/// Scopes with words of their own on the consent page.
-const STANDARD: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+/// Where the document is, below the issuer's path, by OpenID Connect Discovery and RFC 8414.
+pub const DOCUMENTS: [&str; 2] =
+    ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
 
-/// `GET /.well-known/oauth-authorization-server`
-pub async fn document(state: web::Data<AppState>) -> HttpResponse {
-    let described = state.db.read(scopes::list).await;
-    let mut names: Vec<String> = STANDARD.map(str::to_owned).to_vec();
-    match described {
-        Ok(list) => names.extend(list.into_iter().map(|scope| scope.name)),
+/// How long clients may keep the document.
+const DOCUMENT_MAX_AGE: Duration = Duration::from_secs(300);
+
+/// The document, under each of its names.
+pub async fn document(http: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
+    let described = match state.db.read(scopes::list).await {
+        Ok(list) => list.into_iter().map(|scope| scope.name).collect::<Vec<String>>(),
         Err(error) => return super::answer::refusal("metadata", &error.into(), state.issuer()),
-    }
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .json(metadata::document(state.issuer(), &names))
+    };
+    let installed = Installed {
+        issuer: state.issuer(),
+        scopes: &described,
+        registration: false,
+        metadata_documents: false,
+    };
+    cached(&http, &metadata::document(&installed), DOCUMENT_MAX_AGE)
 }
 
 /// `GET /oauth/jwks.json`
-pub async fn jwks(state: web::Data<AppState>) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .json(state.keyring.stored().jwks())
+pub async fn jwks(http: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
+    // What another node or a command changed shows at once. Where the database can't say, what
+    // this node knows is right until it can.
+    let now = state.now();
+    if let Err(error) = state.keys.follow().await {
+        tracing::warn!(cause = %error, "the keys can't be read");
+    }
+    if let Err(error) = state.keys.ready(Algorithm::Rs256, now).await {
+        tracing::warn!(cause = %error, "a key can't be made");
+    }
+    cached(&http, &state.keyring.stored().jwks(now), KEY_SET_MAX_AGE)
+}
+
+/// A public document that clients may keep, and ask for again at the price of its tag.
+fn cached(http: &HttpRequest, document: &Value, age: Duration) -> HttpResponse {
+    let body = document.to_string();
+    let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(&body));
+    let tag = EntityTag::new_strong(hash);
+    let has = match IfNoneMatch::parse(http) {
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|own| own.weak_eq(&tag)),
+        Ok(IfNoneMatch::Any) | Err(_) => false,
+    };
+    let mut response = if has { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response
+        .insert_header((header::CACHE_CONTROL, format!("public, max-age={}", age.as_secs())))
+        .insert_header(header::ETag(tag));
+    if has {
+        return response.finish();
+    }
+    response.insert_header(header::ContentType::json()).body(body)
 }

@@ -54,12 +54,16 @@ pub fn routes(config: &mut ServiceConfig) {
             web::resource("/oauth/jwks.json")
                 .wrap(cors(&["GET"]))
                 .route(web::get().to(metadata::jwks)),
-        )
-        .service(
-            web::resource("/.well-known/oauth-authorization-server")
-                .wrap(cors(&["GET"]))
-                .route(web::get().to(metadata::document)),
         );
+    for path in metadata::DOCUMENTS {
+        well_known(config, path);
+    }
+}
+
+/// The metadata document at a path of its own.
+pub fn well_known(config: &mut ServiceConfig, path: &str) {
+    let resource = web::resource(path).wrap(cors(&["GET"]));
+    config.service(resource.route(web::get().to(metadata::document)));
 }
 
 /// Any origin, no credentials: what these endpoints need stands in the request itself.

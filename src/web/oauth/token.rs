@@ -9,6 +9,7 @@ use super::{answer, request};
 use crate::crypto::signing::Algorithm;
 use crate::domain::client::Client;
 use crate::domain::resource::Resources;
+use crate::domain::scope::OPENID;
 use crate::domain::secret::PlainSecret;
 use crate::domain::time::Timestamp;
 use crate::protocol::access::Issuing;
@@ -120,6 +121,7 @@ async fn exchange(
         verifier: given("code_verifier").map(PlainSecret::new),
         resources: resources(fields, state)?,
     };
+    state.keys.ready(id_token::algorithm(&client.metadata), arrived).await?;
     let caller = client_address::caller(http, state);
     let act = Act {
         now: arrived,
@@ -162,6 +164,8 @@ async fn refresh(
         };
         match rotate(state, &command.1).await? {
             RotateOutcome::ClientsChanged => state.clients.forget(),
+            // Of a key that another node has and this one has yet to read.
+            RotateOutcome::UnknownKey if state.keys.follow().await? => {}
             outcome => return told(state, &command.0.client, &command.1, outcome).await,
         }
     }
@@ -227,6 +231,9 @@ async fn told(
     outcome: RotateOutcome,
 ) -> Result<(TokenAnswer, Worth), OAuthError> {
     let session = session_of(&outcome);
+    if matches!(&outcome, RotateOutcome::Given(_, family) if family.scope.contains(OPENID)) {
+        state.keys.ready(id_token::algorithm(&client.metadata), state.now()).await?;
+    }
     let asked = asked(state, &outcome).await?;
     let issuing = issuing(state);
     let (answer, how) =

@@ -12,7 +12,9 @@ use super::stem::{Knot, Stem};
 use super::table::{Caption, Column, Empty, Head, Pager};
 use super::words::When;
 pub use client_details::ClientDetailsForm;
-pub use clients::{AdminClientFormView, AdminClientSecretView, AdminClientsView, ClientRow};
+pub use clients::{
+    AdminClientFormView, AdminClientSecretView, AdminClientsView, ClientDoubt, ClientRow,
+};
 
 /// A link with its words; the path begins with the base.
 #[derive(Clone, Debug)]
@@ -600,6 +602,44 @@ impl ConfirmView {
         }
     }
 
+    /// `GET /admin/keys/rotate`; the form posts to the same path.
+    pub fn rotate_keys(page: Page) -> Self {
+        Self {
+            heading: "Replace the signing keys?".to_owned(),
+            lead: "Nobody is signed out. It can’t be undone.".to_owned(),
+            points: vec![
+                "New keys are published ten minutes before they sign, so that apps and APIs have \
+                 them by then."
+                    .to_owned(),
+                "The keys in use now go on proving what they signed, and are published for a day \
+                 after that."
+                    .to_owned(),
+            ],
+            action: format!("{}/admin/keys/rotate", page.base),
+            button: "Replace the signing keys".to_owned(),
+            back: Link { href: format!("{}/admin/keys", page.base), text: "Keys".to_owned() },
+            page,
+        }
+    }
+
+    /// `GET /admin/keys/secret/rotate`; the form posts to the same path.
+    pub fn rotate_secret(page: Page) -> Self {
+        Self {
+            heading: "Replace the token secret?".to_owned(),
+            lead: "Nobody is signed out. It can’t be undone.".to_owned(),
+            points: vec![
+                "A new secret comes into use after ten minutes, when every node has it.".to_owned(),
+                "Each session moves to it at its next refresh. The old one is removed when no \
+                 session needs it any more."
+                    .to_owned(),
+            ],
+            action: format!("{}/admin/keys/secret/rotate", page.base),
+            button: "Replace the token secret".to_owned(),
+            back: Link { href: format!("{}/admin/keys", page.base), text: "Keys".to_owned() },
+            page,
+        }
+    }
+
     /// `GET /admin/clients/{id}/new-secret`; the form posts to the same path.
     pub fn new_secret(page: Page, id: &str, name: &str) -> Self {
         let client = format!("{}/admin/clients/{}", page.base, segment(id));
@@ -628,7 +668,7 @@ fn words_count(sessions: u64) -> String {
 }
 
 /// An id as one segment of a path.
-fn segment(id: &str) -> String {
+pub fn segment(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC)
         .to_string()
         .replace("%2D", "-")
@@ -708,6 +748,8 @@ pub struct KeyRow {
     pub badge: Badge,
     /// When it was made: [`When::full_date`].
     pub made: When,
+    /// When the next one takes over: "26 November 2026".
+    pub rotates: String,
 }
 
 /// A token secret.
@@ -727,6 +769,8 @@ pub struct SecretLine {
 pub struct AdminKeysView {
     /// The page.
     pub page: Page,
+    /// Whether keys are replaced by age.
+    pub by_itself: bool,
     /// The signing keys.
     pub keys: Vec<KeyRow>,
     /// The token secrets.

@@ -69,6 +69,103 @@ impl LoginView {
     }
 }
 
+/// What a person should know of an app that nobody has checked.
+#[derive(Clone, Debug)]
+pub struct Unreviewed {
+    /// When it came: [`When::full_date`].
+    pub since: When,
+    /// The host of its metadata document, where it has one.
+    pub host: Option<String>,
+    /// Whether the answer goes to a program on the person's own computer.
+    pub this_computer: bool,
+}
+
+/// `GET, POST /login/again`
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/login_again.html")]
+pub struct LoginAgainView {
+    /// The page.
+    pub page: Page,
+    /// The app that asks.
+    pub app: AppFace,
+    /// Who is asked.
+    pub who: Viewer,
+    /// The sealed request.
+    pub request: String,
+    /// The host that cancelling leads back to.
+    pub back_to: String,
+    /// How the page stands.
+    pub state: LoginState,
+}
+
+impl LoginAgainView {
+    /// Whether the last try was wrong.
+    pub fn fault(&self) -> bool {
+        matches!(self.state, LoginState::Wrong { .. })
+    }
+
+    /// Whether there were too many tries.
+    pub fn throttled(&self) -> bool {
+        matches!(self.state, LoginState::Throttled { .. })
+    }
+
+    /// The link that tries again.
+    pub fn again(&self) -> String {
+        let path = format!("{}/login/again", self.page.base);
+        super::table::href(&path, &[("request", &self.request)])
+    }
+}
+
+/// One of the accounts that a browser is signed in to.
+#[derive(Clone, Debug)]
+pub struct AccountLine {
+    /// The public id of its sign-in.
+    pub session: String,
+    /// Whose it is.
+    pub who: Viewer,
+}
+
+/// `GET, POST /login/accounts`
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/login_accounts.html")]
+pub struct LoginAccountsView {
+    /// The page.
+    pub page: Page,
+    /// The app that asks, if one does.
+    pub app: Option<AppFace>,
+    /// The sealed request, if there is one.
+    pub request: Option<String>,
+    /// The accounts, the one that the browser acts for first.
+    pub accounts: Vec<AccountLine>,
+    /// Whether there may be one more.
+    pub has_room: bool,
+}
+
+impl LoginAccountsView {
+    /// The link that signs in with another account.
+    pub fn another(&self) -> String {
+        let path = format!("{}/login", self.page.base);
+        let request = self.request.as_deref().unwrap_or_default();
+        super::table::href(&path, &[("another", "1"), ("request", request)])
+    }
+}
+
+/// An answer to an app that a form hands over: `response_mode=form_post`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/form_post.html")]
+pub struct FormPostView {
+    /// The page.
+    pub page: Page,
+    /// The app.
+    pub app: AppFace,
+    /// The host that the answer goes to.
+    pub back_to: String,
+    /// The redirect URI.
+    pub action: String,
+    /// The names and values of the answer.
+    pub parameters: Vec<(&'static str, String)>,
+}
+
 /// `GET, POST /consent`
 #[derive(Clone, Debug, Template)]
 #[template(path = "pages/consent.html")]
@@ -87,6 +184,16 @@ pub struct ConsentView {
     pub request: String,
     /// The host that either answer leads back to.
     pub back_to: String,
+    /// Where nobody has checked the app.
+    pub unreviewed: Option<Unreviewed>,
+}
+
+impl ConsentView {
+    /// Whether the answer goes to a program on the person's own computer, of an app that nobody
+    /// has checked.
+    pub fn this_computer(&self) -> bool {
+        self.unreviewed.as_ref().is_some_and(|doubt| doubt.this_computer)
+    }
 }
 
 /// `GET /signed-out`, after `POST /logout`
@@ -95,7 +202,7 @@ pub struct ConsentView {
 pub struct SignedOutView {
     /// The page.
     pub page: Page,
-    /// "You are still signed in on 3 other devices.", where it is known.
+    /// "This browser is still signed in as Ada Fern.", where it is.
     pub others: Option<String>,
 }
 
@@ -105,8 +212,8 @@ pub struct SignedOutView {
 pub struct SignOutView {
     /// The page.
     pub page: Page,
-    /// Who would be signed out.
-    pub who: Viewer,
+    /// Who would be signed out: every account of the browser.
+    pub who: Vec<AccountLine>,
 }
 
 /// What an app's developers need to know of an error.

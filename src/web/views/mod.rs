@@ -26,15 +26,16 @@ pub use account::{
 pub use admin::{
     AdminClientFormView, AdminClientSecretView, AdminClientsView, AdminKeysView, AdminRevokeView,
     AdminSessionView, AdminSessionsView, AdminUserView, AdminUsersView, AdminView, AlarmBox,
-    AlarmLine, AuditRow, AuditView, BusyApp, Caller, ClientDetailsForm, ClientRow, ConfirmView,
-    Figure, HealthLine, KeyRow, Link, Reading, RecoveryNotice, RevokeThing, SecretLine, SessionRow,
-    UserRow, UserSession,
+    AlarmLine, AuditRow, AuditView, BusyApp, Caller, ClientDetailsForm, ClientDoubt, ClientRow,
+    ConfirmView, Figure, HealthLine, KeyRow, Link, Reading, RecoveryNotice, RevokeThing,
+    SecretLine, SessionRow, UserRow, UserSession, segment,
 };
 pub use device::{Device, device, program};
 pub use form::{Choice, Fault, Faults};
 pub use gate::{
-    ConsentView, DeveloperFacts, ErrorServerView, ErrorView, LoginState, LoginView, SetupView,
-    SignOutView, SignedOutView,
+    AccountLine, ConsentView, DeveloperFacts, ErrorServerView, ErrorView, FormPostView,
+    LoginAccountsView, LoginAgainView, LoginState, LoginView, SetupView, SignOutView,
+    SignedOutView, Unreviewed,
 };
 pub use page::{AppFace, Badge, Flash, Nav, Page, Tone, Viewer};
 pub use scopes::{

@@ -243,17 +243,21 @@ impl Badge {
 }
 
 /// An app as people see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppFace {
     /// Its name.
     pub name: String,
     /// The letter on its tile.
     pub letter: String,
+    /// Where this server shows its logo, if it has one.
+    pub logo: Option<String>,
+    /// Its own pages: words and address.
+    pub pages: Vec<(&'static str, String)>,
 }
 
 impl AppFace {
     /// The face of an app by its name.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), letter: words::letter(name) }
+        Self { name: name.to_owned(), letter: words::letter(name), ..Self::default() }
     }
 }

@@ -326,6 +326,16 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
     let gate = || page(fill, Nav::Nowhere);
     let app = || AppFace::new(&fill.text("Meadow Notes"));
     let who = Viewer::new(&fill.text("Ada Fern"), "ada", "ada@northfield.example", true);
+    let lines = || {
+        let line =
+            |session: &str, who: &Viewer| AccountLine { session: session.into(), who: who.clone() };
+        let linden =
+            Viewer::new(&fill.text("Linden Marsh"), "linden", "linden@northfield.example", false);
+        vec![
+            line("0190a5b2-7d4e-7c3a-9f00-000000000001", &who),
+            line("0190a5b2-7d4e-7c3a-9f00-000000000002", &linden),
+        ]
+    };
     let login = |state: LoginState| LoginView {
         page: gate(),
         app: Some(app()),
@@ -344,11 +354,21 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "login-app": login(LoginState::Fresh);
         "login-error": login(LoginState::Wrong { tries: Some(fill.text("You have 3 tries left before a short wait.")) });
         "login-throttled": login(LoginState::Throttled { until: When::clock(NOW), about: words::about(NOW, NOW + 4 * MINUTE) });
-        "login-again": login(LoginState::Again { text: fill.text("That form had grown too old. Please sign in once more.") });
-        "consent": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: fill.text("app.meadow.example") };
-        "consent-new": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: true, request: fill.text("req"), back_to: fill.text("app.meadow.example") };
-        "signed-out": SignedOutView { page: gate(), others: Some("You are still signed in on 3 other devices.".into()) };
-        "sign-out": SignOutView { page: gate(), who };
+        "login-stale": login(LoginState::Again { text: fill.text("That form had grown too old. Please sign in once more.") });
+        "consent": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: fill.text("app.meadow.example"), unreviewed: None };
+        "consent-new": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: true, request: fill.text("req"), back_to: fill.text("app.meadow.example"), unreviewed: None };
+        "consent-unreviewed": ConsentView { page: gate(), app: AppFace { logo: Some(format!("{}/logos/meadow", gate().base)), pages: vec![("privacy policy", "https://app.meadow.example/policy".into())], ..app() }, who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: "127.0.0.1:8085".into(), unreviewed: Some(Unreviewed { since: When::full_date(NOW), host: None, this_computer: true }) };
+        "consent-document": ConsentView { page: gate(), app: app(), who: who.clone(), scopes: scope_blocks(scopes(fill)), again: false, request: fill.text("req"), back_to: fill.text("app.meadow.example"), unreviewed: Some(Unreviewed { since: When::full_date(NOW), host: Some(fill.text("app.meadow.example")), this_computer: false }) };
+        "login-again": LoginAgainView { page: gate(), app: app(), who: who.clone(), request: fill.text("req"), back_to: fill.text("app.meadow.example"), state: LoginState::Fresh };
+        "login-again-error": LoginAgainView { page: gate(), app: app(), who: who.clone(), request: fill.text("req"), back_to: fill.text("app.meadow.example"), state: LoginState::Wrong { tries: Some(fill.text("You have 1 try left before a short wait.")) } };
+        "login-again-throttled": LoginAgainView { page: gate(), app: app(), who: who.clone(), request: fill.text("req"), back_to: fill.text("app.meadow.example"), state: LoginState::Throttled { until: When::clock(NOW), about: words::about(NOW, NOW + 4 * MINUTE) } };
+        "login-accounts": LoginAccountsView { page: gate(), app: Some(app()), request: Some(fill.text("req")), accounts: lines(), has_room: true };
+        "login-accounts-full": LoginAccountsView { page: gate(), app: None, request: None, accounts: lines(), has_room: false };
+        "form-post": FormPostView { page: gate(), app: app(), back_to: fill.text("app.meadow.example"), action: "https://app.meadow.example/callback".into(), parameters: vec![("code", fill.text("pac_1")), ("state", fill.text("s"))] };
+        "signed-out": SignedOutView { page: gate(), others: None };
+        "signed-out-of-one": SignedOutView { page: gate(), others: Some(fill.text("This browser is still signed in as Linden Marsh.")) };
+        "sign-out": SignOutView { page: gate(), who: lines().split_off(1) };
+        "sign-out-several": SignOutView { page: gate(), who: lines() };
         "error": ErrorView {
             page: gate(),
             heading: "We stopped before signing you in".into(),
@@ -559,14 +579,15 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             caption: Caption { count: "14 apps".into(), rest: "by name".into() },
             heads: heads(&AdminClientsView::COLUMNS, "name", "/admin/clients", &[]),
             rows: vec![
-                ClientRow { client_id: fill.text("orchard-mail"), app: AppFace::new(&fill.text("Orchard Mail")), kind: "Confidential", goes_back_to: "mail.orchard.example".into(), access_token: "JWT", sessions: "8,211".into() },
-                ClientRow { client_id: "meadow-notes".into(), app: AppFace::new("Meadow Notes"), kind: "Public", goes_back_to: "app.meadow.example, 127.0.0.1".into(), access_token: "Opaque", sessions: "5,940".into() },
+                ClientRow { client_id: fill.text("orchard-mail"), app: AppFace::new(&fill.text("Orchard Mail")), kind: "Confidential", goes_back_to: "mail.orchard.example".into(), access_token: "JWT", sessions: "8,211".into(), check: AdminClientsView::check(true) },
+                ClientRow { client_id: "meadow-notes".into(), app: AppFace::new("Meadow Notes"), kind: "Public", goes_back_to: "app.meadow.example, 127.0.0.1".into(), access_token: "Opaque", sessions: "5,940".into(), check: AdminClientsView::check(false) },
             ],
             pager: Pager::default(),
         };
         "admin-clients-empty": AdminClientsView { page: admin(Nav::AdminClients), caption: Caption { count: "0 apps".into(), rest: String::new() }, heads: Vec::new(), rows: Vec::new(), pager: Pager::default() };
         "admin-client-new": AdminClientFormView::new(admin(Nav::AdminClients));
         "admin-client": client_view(fill);
+        "admin-client-unreviewed": AdminClientFormView { doubt: Some(ClientDoubt { text: fill.text("It registered itself on 23 November 2026."), unused: "30 days".into() }), ..client_view(fill) };
         "admin-client-error": {
             let faults = Faults::CLIENT.iter().fold(Faults::new(Faults::CLIENT), |faults, field| faults.with(field, fill.text("Put this right.")));
             AdminClientFormView { faults, ..client_view(fill) }
@@ -589,9 +610,12 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             pager: Pager { shown: "1 to 2 of 412".into(), first: None, next: Some("/admin/audit?after=2".into()) },
         };
         "admin-audit-empty": AuditView { page: admin(Nav::AdminAudit), q: String::new(), events: AuditView::events(""), from: String::new(), to: String::new(), filtered: false, kept: "400 days".into(), caption: Caption { count: "0 events".into(), rest: String::new() }, rows: Vec::new(), pager: Pager::default() };
+        "confirm-rotate-keys": ConfirmView::rotate_keys(admin(Nav::AdminKeys));
+        "confirm-rotate-secret": ConfirmView::rotate_secret(admin(Nav::AdminKeys));
         "admin-keys": AdminKeysView {
             page: admin(Nav::AdminKeys),
-            keys: vec![KeyRow { id: fill.text("2026-11-a"), algorithm: "ES256".into(), badge: Badge::new(Tone::Good, "pencil", "Signing now"), made: When::full_date(NOW - 80 * DAY) }],
+            by_itself: true,
+            keys: vec![KeyRow { id: fill.text("2026-11-a"), algorithm: "ES256".into(), badge: Badge::new(Tone::Good, "pencil", "Signing now"), made: When::full_date(NOW - 80 * DAY), rotates: "26 November 2026".into() }],
             secrets: vec![SecretLine { name: "Secret 1".into(), badge: Badge::new(Tone::Good, "check", "In use"), text: fill.text("since 1 September 2026") }],
             fingerprint: Some("3f2a 91c0".into()),
         };
@@ -614,6 +638,18 @@ fn everything() -> Vec<(&'static str, String)> {
     samples(Fill::Usual).into_iter().chain(samples(Fill::Hostile)).collect()
 }
 
+/// The page that hands an answer over has the only script: a file of ours that it also works
+/// without.
+fn without_our_script(name: &str, html: String) -> String {
+    if name != "form-post" {
+        return html;
+    }
+    let url = assets::url(if html.contains("href=\"/id/") { "/id" } else { "" }, "form_post.js");
+    let script = format!("<script src=\"{url}\"></script>");
+    assert_eq!(html.matches(&script).count(), 1, "{html}");
+    html.replace(&script, "")
+}
+
 #[test]
 fn every_template_has_a_sample() {
     // A page without one would be held against nothing.
@@ -629,6 +665,7 @@ fn every_template_has_a_sample() {
 #[test]
 fn hostile_words_stay_words() {
     for (name, html) in samples(Fill::Hostile) {
+        let html = without_our_script(name, html);
         assert!(!html.to_lowercase().contains("<script"), "{name}");
         assert!(
             html.contains("&#60;script&#62;"),
@@ -643,6 +680,7 @@ fn hostile_words_stay_words() {
 #[test]
 fn nothing_is_inline() {
     for (name, html) in everything() {
+        let html = without_our_script(name, html);
         for tag in tags(&html) {
             let bare: String = tag.split('"').step_by(2).collect::<Vec<_>>().join(" ");
             assert!(!tag.starts_with("style") && !tag.starts_with("script"), "{name}: {tag}");
@@ -720,8 +758,11 @@ fn every_icon_and_file_exists() {
 #[test]
 fn every_link_and_form_stays_below_the_base() {
     // The paths that handlers answer, without what follows an id.
-    const KNOWN: [&str; 22] = [
+    const KNOWN: [&str; 27] = [
         "/login",
+        "/login/accounts",
+        "/login/again",
+        "/login/cancel",
         "/login/switch",
         "/consent",
         "/logout",
@@ -740,11 +781,13 @@ fn every_link_and_form_stays_below_the_base() {
         "/admin/clients/new",
         "/admin/audit",
         "/admin/keys",
+        "/admin/keys/rotate",
+        "/admin/keys/secret/rotate",
         "/oauth/jwks.json",
         "/static",
         "",
     ];
-    const WITH_ID: [&str; 16] = [
+    const WITH_ID: [&str; 17] = [
         "/account/sessions/*/end",
         "/account/apps/*/remove",
         "/account/alarms/*",
@@ -760,11 +803,13 @@ fn every_link_and_form_stays_below_the_base() {
         "/admin/clients/*",
         "/admin/clients/*/new-secret",
         "/admin/clients/*/remove",
+        "/admin/clients/*/review",
         "/static/*",
     ];
     for (name, html) in samples(Fill::Usual) {
         for link in values(&html, "href").into_iter().chain(values(&html, "action")) {
-            if link.starts_with('#') {
+            // An app's own pages, and the page that hands an answer over, lead elsewhere.
+            if link.starts_with('#') || link.starts_with("https://") {
                 continue;
             }
             let path = link.split(['?', '#']).next().unwrap();
@@ -788,7 +833,9 @@ fn every_link_and_form_stays_below_the_base() {
 fn every_form_that_changes_something_carries_the_token() {
     for (name, html) in everything() {
         for form in html.split("<form").skip(1).filter_map(|rest| rest.split("</form>").next()) {
-            let posts = form.split('>').next().unwrap().contains("method=\"post\"");
+            let head = form.split('>').next().unwrap();
+            // What goes to an app is none of ours, and must not carry it.
+            let posts = head.contains("method=\"post\"") && !head.contains("action=\"https:");
             assert_eq!(posts, form.contains("name=\"csrf\""), "{name}: {form}");
         }
     }
@@ -801,6 +848,10 @@ fn forms_have_the_fields_that_handlers_read() {
         ("login-app", "/login", vec!["csrf", "password", "request", "stay", "username"]),
         ("login", "/login", vec!["csrf", "password", "stay", "username"]),
         ("consent", "/consent", vec!["csrf", "decision", "request"]),
+        ("login-again", "/login/again", vec!["csrf", "password", "request", "username"]),
+        ("login-again", "/login/cancel", vec!["csrf", "request"]),
+        ("login-accounts", "/login/accounts", vec!["account", "csrf", "request"]),
+        ("sign-out", "/logout", vec!["account", "csrf"]),
         ("setup", "/setup", vec!["csrf", "display_name", "email", "link", "password", "username"]),
         (
             "admin-revoke",

@@ -5,7 +5,7 @@ use askama::Template;
 use super::client_details::ClientDetailsForm;
 use super::segment;
 use crate::web::views::form::{Choice, Faults};
-use crate::web::views::page::{AppFace, Page};
+use crate::web::views::page::{AppFace, Badge, Page, Tone};
 use crate::web::views::table::{self, Caption, Column, Head, Pager};
 
 /// A line of the apps table.
@@ -23,6 +23,8 @@ pub struct ClientRow {
     pub access_token: &'static str,
     /// "5,940".
     pub sessions: String,
+    /// Whether somebody looked at it: [`AdminClientsView::check`].
+    pub check: Badge,
 }
 
 /// `GET /admin/clients`
@@ -43,14 +45,33 @@ pub struct AdminClientsView {
 
 impl AdminClientsView {
     /// The columns.
-    pub const COLUMNS: [Column; 6] = [
+    pub const COLUMNS: [Column; 7] = [
         Column::plain("App"),
         Column::plain("Client ID"),
         Column::plain("Type"),
         Column::plain("Goes back to"),
         Column::plain("Access tokens"),
         Column::plain("Sessions").end(),
+        Column::plain("Check"),
     ];
+
+    /// Whether somebody looked at an app.
+    pub fn check(reviewed: bool) -> Badge {
+        if reviewed {
+            Badge::new(Tone::Good, "check", "Reviewed")
+        } else {
+            Badge::new(Tone::Warn, "alert", "Not reviewed")
+        }
+    }
+}
+
+/// What an administrator should know of an app that nobody has looked at.
+#[derive(Clone, Debug)]
+pub struct ClientDoubt {
+    /// "It registered itself on 23 November 2026."
+    pub text: String,
+    /// After how long without use it is removed: "30 days".
+    pub unused: String,
 }
 
 /// `GET /admin/clients/new`, `POST /admin/clients`; `GET, POST /admin/clients/{id}`
@@ -61,6 +82,8 @@ pub struct AdminClientFormView {
     pub page: Page,
     /// The app as it is stored, when it is being changed; `None` registers a new one.
     pub stored: Option<AppFace>,
+    /// Where nobody has looked at it yet.
+    pub doubt: Option<ClientDoubt>,
     /// "5,940 sessions", for a stored app.
     pub sessions: String,
     /// The name typed.
@@ -109,6 +132,7 @@ impl AdminClientFormView {
         Self {
             page,
             stored: None,
+            doubt: None,
             sessions: String::new(),
             name: String::new(),
             client_id: String::new(),
