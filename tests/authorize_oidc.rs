@@ -385,7 +385,10 @@ on_both_databases! {
             ("response_mode", "query.jwt"),
         ] {
             for browser in [&browser, &world.browser()] {
-                assert_refused(&ask(browser, &good().with(name, value)).await, "invalid_request");
+                let answer = ask(browser, &good().with(name, value)).await;
+                let refused = Step::Error("invalid_request".to_owned());
+                assert_eq!(step(&answer), refused, "{name}={value}");
+                assert_refused(&answer, "invalid_request");
             }
         }
         for name in [
@@ -679,8 +682,7 @@ on_both_databases! {
             ("grace", &world.admin), ("nobody", &world.admin),
         ] {
             let request = request(app).with("login_hint", hint).with("prompt", "consent");
-            let page = browser.open(&request);
-            let page = page.await.expect(200);
+            let page = browser.open(&request).await.expect(200);
             let email = format!("{}@northfield.example", person.username);
             assert!(page.text().contains(&email), "{hint}: {}", page.text());
         }
@@ -752,6 +754,12 @@ on_both_databases! {
             let token = id_token(&world, app, &request, &answer).await;
             assert_eq!(token["nonce"], nonce.as_str());
         }
+        // One that can't go all the way is refused at its beginning, however it comes.
+        let state = "s".repeat(16_384);
+        let fields = [("client_id", app.id.as_str()), ("state", &state)];
+        let browser = world.browser();
+        browser.http.post_form("/oauth/authorize", &fields).await.expect(413);
+        browser.http.get(&format!("/oauth/authorize?client_id=public&state={state}")).await.expect(414);
     }
 }
 

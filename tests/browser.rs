@@ -711,6 +711,8 @@ async fn the_administrators_pages_look_right() {
         ("admin-client-new", "/admin/clients/new", "Redirect"),
         ("admin-audit", "/admin/audit", "Ada Fern"),
         ("admin-keys", "/admin/keys", "ES256"),
+        ("admin-keys-rotate", "/admin/keys/rotate", "Nobody is signed out"),
+        ("admin-keys-rotate-secret", "/admin/keys/secret/rotate", "Nobody is signed out"),
     ] {
         browser.goto(&page(path)).await.unwrap();
         browser.wait_for_text(text).await;

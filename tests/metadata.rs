@@ -158,8 +158,17 @@ on_both_databases! {
         // What is switched off is not told.
         assert_eq!(document.get("registration_endpoint"), None);
         assert_eq!(document.get("client_id_metadata_document_supported"), None);
+        assert_eq!((document.get("op_policy_uri"), document.get("op_tos_uri")), (None, None));
         // Nor are response types that OAuth 2.1 has dropped.
         assert_eq!(document["response_types_supported"], json!(["code"]));
+    }
+
+    async fn the_operators_pages_are_told_where_they_are_set(database: TestDatabase) {
+        let policy = "https://northfield.example/privacy";
+        let server = LocalServer::start_with(database, &[("policy_uri", policy)]).await;
+        let document = server.http().get(OPENID).await.expect(200).json();
+        assert_eq!(document["op_policy_uri"], policy);
+        assert_eq!(document.get("op_tos_uri"), None);
     }
 
     async fn scopes_that_an_administrator_describes_are_told_once(database: TestDatabase) {

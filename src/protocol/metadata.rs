@@ -52,6 +52,10 @@ pub struct Installed<'a> {
     pub issuer: &'a str,
     /// The scopes that an administrator described.
     pub scopes: &'a [String],
+    /// The operator's page about people's data.
+    pub policy_uri: Option<&'a str>,
+    /// The operator's terms of service.
+    pub terms_uri: Option<&'a str>,
     /// Whether clients may register themselves (RFC 7591).
     pub registration: bool,
     /// Whether a client's id may be the address of its metadata.
@@ -71,6 +75,12 @@ pub fn document(installed: &Installed<'_>) -> Value {
     ] {
         if let Value::Object(members) = part {
             document.extend(members);
+        }
+    }
+    let pages = [("op_policy_uri", installed.policy_uri), ("op_tos_uri", installed.terms_uri)];
+    for (name, page) in pages {
+        if let Some(page) = page {
+            document.insert(name.to_owned(), page.into());
         }
     }
     Value::Object(document)

@@ -8,6 +8,7 @@ pub mod alarms;
 pub mod authorize;
 pub mod browsers;
 pub mod client_auth;
+pub mod client_document;
 pub mod clients;
 pub mod code_grant;
 pub mod endings;

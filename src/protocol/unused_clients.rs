@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::act::Act;
 use super::{clients, endings};
-use crate::domain::client::Client;
+use crate::domain::client::{Client, ClientId};
+use crate::domain::client_standing::USE_STEP;
 use crate::domain::time::Timestamp;
 use crate::storage::{self, Connection, Database, Result, allowances, families};
 
@@ -12,7 +13,8 @@ use crate::storage::{self, Connection, Database, Result, allowances, families};
 const LOOK: i64 = 100;
 
 /// Removes all that nobody has used for so long, and forgets allowances that are whole again.
-/// How many clients went.
+/// Whoever is signed in by a client uses it, which is noted here rather than at each refresh: so
+/// it doesn't go the moment the last of them signs out. How many clients went.
 ///
 /// # Errors
 /// When the database can't answer; what went before is gone.
@@ -21,38 +23,50 @@ pub async fn prune(db: &Database, unused: Duration, now: Timestamp) -> Result<us
     let (mut gone, mut after) = (0, String::new());
     loop {
         let from = after.clone();
-        let since = now.minus(unused);
-        let look = db
-            .read(move |connection| storage::clients::unused_since(connection, since, &from, LOOK))
-            .await?;
-        let Some(last) = look.last() else { return Ok(gone) };
+        let look = db.read(move |connection| look(connection, &from, now)).await?;
+        let Some((last, _)) = look.last() else { return Ok(gone) };
         after = last.id.to_string();
-        for client in look {
-            let remove = move |connection: &mut Connection| judge(connection, &client, unused, now);
-            let (removed, _) = endings::carry_out(db, remove).await?;
-            gone += usize::from(removed);
+        for (client, live) in look {
+            if live {
+                let id = client.id;
+                db.write(move |connection| storage::clients::note_use(connection, &id, now))
+                    .await?;
+            } else if client.standing.is_unused(client.created_at, unused, now) {
+                let id = client.id;
+                let remove =
+                    move |connection: &mut Connection| remove(connection, &id, unused, now);
+                let (removed, _) = endings::carry_out(db, remove).await?;
+                gone += usize::from(removed);
+            }
         }
     }
 }
 
-/// Removes a client, unless somebody is signed in by it: then it is used, which is noted, so
-/// that it doesn't go the moment they sign out.
-fn judge(
+/// The next clients whose last use is worth a look, and whether somebody is signed in by them.
+fn look(connection: &mut Connection, after: &str, now: Timestamp) -> Result<Vec<(Client, bool)>> {
+    storage::clients::unused_since(connection, now.minus(USE_STEP), after, LOOK)?
+        .into_iter()
+        .map(|client| {
+            let live = families::any_live_of_client(connection, &client.id, now)?;
+            Ok((client, live))
+        })
+        .collect()
+}
+
+/// Removes a client, unless an administrator or a sign-in was faster.
+fn remove(
     connection: &mut Connection,
-    seen: &Client,
+    id: &ClientId,
     unused: Duration,
     now: Timestamp,
 ) -> Result<bool> {
-    // Another node, an administrator or a sign-in may have been faster.
-    let Some(client) = storage::clients::find(connection, &seen.id)? else { return Ok(false) };
-    if !client.standing.is_unused(client.created_at, unused, now) {
-        return Ok(false);
-    }
-    if families::any_live_of_client(connection, &client.id, now)? {
-        storage::clients::note_use(connection, &client.id, now)?;
+    let Some(client) = storage::clients::find(connection, id)? else { return Ok(false) };
+    if !client.standing.is_unused(client.created_at, unused, now)
+        || families::any_live_of_client(connection, id, now)?
+    {
         return Ok(false);
     }
     let act = Act::system(now);
-    clients::record(connection, "client.expired", &client.id, Some(&client.metadata.name), &act)?;
-    clients::remove(connection, &client.id, &act)
+    clients::record(connection, "client.expired", id, Some(&client.metadata.name), &act)?;
+    clients::remove(connection, id, &act)
 }

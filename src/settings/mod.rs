@@ -40,6 +40,10 @@ pub struct Settings {
     pub auto_migrate: bool,
     pub trusted_proxies: Vec<IpNet>,
     pub site_name: String,
+    /// None where it is empty.
+    pub policy_uri: Option<String>,
+    /// None where it is empty.
+    pub terms_uri: Option<String>,
     /// 0 for as many as there are cores.
     pub workers: usize,
     pub shutdown: Duration,
@@ -224,6 +228,12 @@ impl Settings {
             site_name: r.text(
                 ("site_name", "What the pages call this site."),
                 "Perennial",
+            ),
+            policy_uri: r.page(
+                ("policy_uri", "Your page about what becomes of people's data, told in the metadata; empty for none."),
+            ),
+            terms_uri: r.page(
+                ("terms_uri", "Your page with the terms of service, told in the metadata; empty for none."),
             ),
             workers: r.count(
                 ("workers", "Threads that answer requests; 0 for one to a core."),

@@ -155,6 +155,20 @@ impl Reader {
         })
     }
 
+    /// The address of a page, or nothing.
+    pub(super) fn page(&mut self, name: Name) -> Option<String> {
+        let text = self.checked(name, "URL", String::new(), |text| {
+            let good = url::Url::parse(text)
+                .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+            if text.is_empty() || good {
+                Ok(text.to_owned())
+            } else {
+                Err("an absolute http or https URL, or empty".to_owned())
+            }
+        });
+        Some(text).filter(|text| !text.is_empty())
+    }
+
     pub(super) fn path(&mut self, name: Name, default: &str) -> PathBuf {
         self.checked(name, "path", default.to_owned(), |text| {
             if text.is_empty() { Err("the path of a file".to_owned()) } else { Ok(text.to_owned()) }

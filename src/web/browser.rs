@@ -66,8 +66,6 @@ pub struct SignedIn {
     pub session: BrowserSessionId,
     /// Since when.
     pub signed_in_at: Timestamp,
-    /// How many others this browser keeps beside it, at most.
-    pub others: usize,
 }
 
 /// An administrator who is signed in, in this browser.
@@ -90,12 +88,10 @@ pub async fn current(request: &HttpRequest) -> Result<Option<SignedIn>, PageErro
         return Ok(None);
     };
     let stored = state.db.read(move |connection| users::find(connection, user)).await?;
-    let others = accounts::keys(request, &state).len();
     Ok(stored.map(|stored| stored.account).filter(Account::is_active).map(|account| SignedIn {
         account,
         session,
         signed_in_at: Timestamp::from_millis(entry.at),
-        others,
     }))
 }
 

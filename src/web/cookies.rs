@@ -80,5 +80,9 @@ mod tests {
         assert_eq!(session("https://id.example:8443"), "__Host-perennial_8443_session");
         assert_eq!(session("https://example.org/id"), "__Secure-perennial_session");
         assert_eq!(session("http://localhost:8080"), "perennial_8080_session");
+        let names = CookieNames::new(&Issuer::parse("https://id.example").unwrap());
+        assert_eq!(names.accounts, "__Host-perennial_accounts");
+        let cookie = names.make(&names.accounts, "x".into(), None).to_string();
+        assert_eq!(cookie, "__Host-perennial_accounts=x; HttpOnly; SameSite=Lax; Secure; Path=/");
     }
 }

@@ -9,13 +9,22 @@ use actix_web::{Error, HttpResponse, web};
 
 use super::state::AppState;
 
-/// The longest address that is read, path and query together, in bytes.
-const LONGEST_ADDRESS: usize = 16 * 1024;
+/// The longest address that others may send people to, path and query together, in bytes.
+pub const LONGEST_ADDRESS: usize = 16 * 1024;
+
+/// The longest that is read: a whole authorization request, sealed into a page's own address.
+const LONGEST_OWN_ADDRESS: usize = 24 * 1024;
 
 /// Whether a body couldn't be read because it is longer than the settings allow: one that
 /// didn't say its length beforehand.
 pub fn is_too_large(error: &Error) -> bool {
     error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE
+}
+
+fn is_too_long(request: &ServiceRequest) -> bool {
+    let authorize = request.path().ends_with(super::oauth::authorize::PATH);
+    let longest = if authorize { LONGEST_ADDRESS } else { LONGEST_OWN_ADDRESS };
+    request.uri().path_and_query().is_some_and(|it| it.as_str().len() > longest)
 }
 
 /// Refuses requests with too many headers, a body that says it is too long, or an address
@@ -38,7 +47,7 @@ pub async fn limits<B: MessageBody + 'static>(
         Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
     } else if declared.is_some_and(|length| length > limits.body_bytes) {
         Some(StatusCode::PAYLOAD_TOO_LARGE)
-    } else if request.uri().path_and_query().is_some_and(|it| it.as_str().len() > LONGEST_ADDRESS) {
+    } else if is_too_long(&request) {
         Some(StatusCode::URI_TOO_LONG)
     } else {
         None

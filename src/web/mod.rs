@@ -8,6 +8,7 @@ pub mod assets;
 pub mod audit_words;
 pub mod browser;
 pub mod client_address;
+pub mod client_documents;
 pub mod consent;
 pub mod cookies;
 pub mod cursor;

@@ -28,7 +28,11 @@ pub struct Tokens {
 impl Site {
     /// Starts it.
     pub async fn start(database: TestDatabase) -> Site {
-        let server = TestServer::start_on(database).await;
+        Site::on(TestServer::start_on(database).await)
+    }
+
+    /// With a server that runs already, and has nobody yet.
+    pub fn on(server: TestServer) -> Site {
         server.secrets.remember("password", PASSWORD);
         let site = Site { server };
         site.command(&[

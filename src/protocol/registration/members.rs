@@ -46,7 +46,7 @@ pub fn read(
         None => AuthMethod::ClientSecretBasic,
     };
     let mut metadata = read_with(&members, method, before, policy)?;
-    if before.is_none() {
+    if before.is_none_or(|before| before.is_public() != metadata.is_public()) {
         // Clients by OpenID Connect's own profiles send none; OAuth 2.1 section 7.5.1 lets a
         // confidential one use its nonce instead.
         metadata.require_pkce = metadata.is_public();
@@ -58,7 +58,12 @@ pub fn read(
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_document(body: &Value, id: &str, policy: &Policy) -> Read<ClientMetadata> {
+pub fn read_document(
+    body: &Value,
+    id: &str,
+    before: Option<&ClientMetadata>,
+    policy: &Policy,
+) -> Read<ClientMetadata> {
     let members = Members::of(body)?;
     match members.text("client_id")? {
         Some(own) if own == id => {}
@@ -79,7 +84,7 @@ pub fn read_document(body: &Value, id: &str, policy: &Policy) -> Read<ClientMeta
         Some(name) => auth_method(name, &without_secret)?,
         None => AuthMethod::None,
     };
-    checked(read_with(&members, method, None, policy)?, policy)
+    checked(read_with(&members, method, before, policy)?, policy)
 }
 
 fn auth_method(name: &str, allowed: &[AuthMethod]) -> Read<AuthMethod> {

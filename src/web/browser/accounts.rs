@@ -3,13 +3,13 @@
 use actix_session::SessionExt;
 use actix_web::HttpRequest;
 
+use super::cookies::kept_keys;
 use super::{ACTS_FOR, SignedIn, cookies, current, entry, state};
 use crate::crypto::random;
 use crate::domain::account::Account;
 use crate::domain::audit::Actor;
 use crate::domain::browser_session::BrowserSession;
 use crate::domain::id::{BrowserSessionId, UserId};
-use crate::domain::secret::PlainSecret;
 use crate::protocol::act::Act;
 use crate::protocol::browsers::{self, Holds, Kept};
 use crate::protocol::{endings, sessions};
@@ -44,11 +44,6 @@ impl Accounts {
     }
 }
 
-/// The keys that this browser keeps beside the one that it acts for.
-pub fn keys(request: &HttpRequest, state: &AppState) -> Vec<PlainSecret> {
-    cookies::kept_keys(request, state)
-}
-
 /// Everybody who is signed in, in this browser.
 ///
 /// # Errors
@@ -56,7 +51,7 @@ pub fn keys(request: &HttpRequest, state: &AppState) -> Vec<PlainSecret> {
 pub async fn accounts(request: &HttpRequest) -> Result<Accounts, PageError> {
     let state = state(request)?;
     let active = current(request).await?;
-    let keys = keys(request, &state);
+    let keys = kept_keys(request, &state);
     if keys.is_empty() {
         return Ok(Accounts { active, others: Vec::new() });
     }
@@ -73,12 +68,10 @@ pub async fn accounts(request: &HttpRequest) -> Result<Accounts, PageError> {
             Ok(found)
         })
         .await?;
-    let others = found.len();
     let others = found.into_iter().map(|(account, kept)| SignedIn {
         account,
         session: kept.session.id,
         signed_in_at: kept.session.signed_in_at,
-        others,
     });
     Ok(Accounts { active, others: others.collect() })
 }
@@ -110,7 +103,7 @@ pub async fn sign_in(
         ip: caller.ip,
         agent: caller.agent,
     };
-    let (active, keys) = (active(request), keys(request, state));
+    let (active, keys) = (active(request), kept_keys(request, state));
     let act = act.clone();
     let (holds, _) = endings::carry_out(&state.db, move |connection| {
         browsers::sign_in(connection, new, stay, active, &keys, &act)
@@ -131,7 +124,7 @@ pub async fn change_over(
     state: &AppState,
     to: BrowserSessionId,
 ) -> Result<bool, PageError> {
-    let (active, keys, now) = (active(request), keys(request, state), state.now());
+    let (active, keys, now) = (active(request), kept_keys(request, state), state.now());
     if active == Some(to) {
         return Ok(true);
     }
@@ -162,7 +155,7 @@ pub async fn leave(
     if active(request) == Some(session) {
         super::forget(request);
     }
-    let (keys, now) = (keys(request, state), state.now());
+    let (keys, now) = (kept_keys(request, state), state.now());
     if !keys.is_empty() {
         let left: Vec<Kept> =
             state.db.read(move |connection| browsers::kept(connection, &keys, None, now)).await?;

@@ -16,8 +16,10 @@ use crate::protocol::solicitor;
 use crate::protocol::subject;
 use crate::storage::{StorageError, browser_sessions, consents};
 use crate::web::browser::{self, Accounts, SignedIn};
+use crate::web::client_documents;
 use crate::web::form::{Fields, is_urlencoded};
 use crate::web::headers::Reach;
+use crate::web::limits::LONGEST_ADDRESS;
 use crate::web::page::{Context, DrawnError, DrawnView, PageError, redirect};
 use crate::web::pending::Pending;
 use crate::web::state::AppState;
@@ -35,8 +37,14 @@ pub async fn authorize(
     if http.method() == Method::POST {
         // A form from another site comes without our cookies; the address that we send the
         // browser to next gets them.
-        return Ok(context.see_other(&format!("{PATH}?{}", posted(&http, &body)?)));
+        let path = format!("{PATH}?{}", posted(&http, &body)?);
+        if context.state.base().len() + path.len() > LONGEST_ADDRESS {
+            let cause = format!("an authorization request of {} bytes", path.len());
+            return Err(PageError::TooLarge(cause));
+        }
+        return Ok(context.see_other(&path));
     }
+    client_documents::for_page(&context, http.query_string()).await?;
     let path = format!("{PATH}?{}", http.query_string());
     go_on(&http, &context, &Pending::new(&path, context.now)).await
 }

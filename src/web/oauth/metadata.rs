@@ -19,6 +19,9 @@ use crate::web::state::AppState;
 pub const DOCUMENTS: [&str; 2] =
     ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
 
+/// How long the key set waits for the database to say whether it has changed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long clients may keep the document.
 const DOCUMENT_MAX_AGE: Duration = Duration::from_secs(300);
 
@@ -31,6 +34,8 @@ pub async fn document(http: HttpRequest, state: web::Data<AppState>) -> HttpResp
     let installed = Installed {
         issuer: state.issuer(),
         scopes: &described,
+        policy_uri: state.settings.policy_uri.as_deref(),
+        terms_uri: state.settings.terms_uri.as_deref(),
         registration: false,
         metadata_documents: false,
     };
@@ -42,8 +47,10 @@ pub async fn jwks(http: HttpRequest, state: web::Data<AppState>) -> HttpResponse
     // What another node or a command changed shows at once. Where the database can't say, what
     // this node knows is right until it can.
     let now = state.now();
-    if let Err(error) = state.keys.follow().await {
-        tracing::warn!(cause = %error, "the keys can't be read");
+    match tokio::time::timeout(PATIENCE, state.keys.follow()).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(cause = %error, "the keys can't be read"),
+        Err(_) => tracing::warn!("the keys can't be read: the database takes too long"),
     }
     if let Err(error) = state.keys.ready(Algorithm::Rs256, now).await {
         tracing::warn!(cause = %error, "a key can't be made");

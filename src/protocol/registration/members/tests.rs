@@ -174,7 +174,7 @@ fn an_update_keeps_what_only_an_administrator_chooses() {
 #[test]
 fn a_document_names_itself_and_has_no_secret() {
     let id = "https://app.example/client.json";
-    let document = |changes: Value| read_document(&with(&changes), id, &policy());
+    let document = |changes: Value| read_document(&with(&changes), id, None, &policy());
     let client = document(json!({ "client_id": id })).unwrap();
     assert!(client.is_public() && client.require_pkce);
     for changes in [
