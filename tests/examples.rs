@@ -292,8 +292,6 @@ impl ExpressApp {
             "opaque",
             "--audience",
             "https://notes.example/api",
-            "--audience",
-            &server.origin(),
             "--skip-consent",
         ]);
         server.secrets.remember_answer(&made);

@@ -94,7 +94,7 @@ impl Demo {
         let settings = settings(&site, folder.path())?;
         context::quiet_log(&settings.log)?;
         let clock = Clock::system();
-        let examples = Examples::new(&site, self.examples)?;
+        let examples = Examples::new(self.examples)?;
         let (secret, others) = plant(&settings, &clock, &app, examples).await?;
         let server = Server::bind_to(settings, clock, listener).await.map_err(Failure::because)?;
         let sample = demo::serve(

@@ -47,15 +47,15 @@ pub(super) struct Secrets {
 }
 
 impl Examples {
-    /// `site` is the issuer: the apps' tokens are for its UserInfo endpoint as well.
-    pub(super) fn new(site: &str, ports: Ports) -> Result<Self, Failure> {
+    /// For programs at these ports.
+    pub(super) fn new(ports: Ports) -> Result<Self, Failure> {
         let app = |name, method, port: u16| {
             let home = format!("http://localhost:{port}");
             let scope = SCOPE.parse().map_err(Failure::Failed)?;
             let mut metadata = ClientMetadata {
                 redirect_uris: vec![format!("{home}/callback")],
                 post_logout_redirect_uris: vec![format!("{home}/signed-out")],
-                audience: vec![AUDIENCE.to_owned(), site.to_owned()],
+                audience: vec![AUDIENCE.to_owned()],
                 ..ClientMetadata::new(name, method, scope)
             };
             metadata.details.client_uri = Some(home);
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_clients_are_without_fault() {
-        let Examples { express, spa, api } = Examples::new("http://localhost:8080", PORTS).unwrap();
+        let Examples { express, spa, api } = Examples::new(PORTS).unwrap();
         for (_, client) in [express, spa, api] {
             assert_eq!(client.faults(Duration::from_secs(20)), []);
         }
