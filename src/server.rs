@@ -33,7 +33,9 @@ use crate::web::cookies::CookieNames;
 use crate::web::key_keeper::KeyKeeper;
 use crate::web::setup as setup_page;
 use crate::web::state::AppState;
-use crate::web::{account, admin, assets, consent, health, limits, login, oauth, page};
+use crate::web::{
+    account, admin, assets, backchannel, consent, health, limits, login, oauth, page,
+};
 
 /// Why the server can't start.
 #[derive(Debug, thiserror::Error)]
@@ -194,9 +196,13 @@ impl Server {
         let finishing = actix_web::rt::spawn(finish_endings(self.state.clone()));
         let watching = actix_web::rt::spawn(follow_the_database(self.state.clone()));
         let keeping = actix_web::rt::spawn(keep_keys(self.state.clone()));
+        let telling = actix_web::rt::spawn(backchannel::deliver_for_ever(self.state.clone()));
+        let looking = actix_web::rt::spawn(backchannel::watch_for_ever(self.state.clone()));
         let end = self.server.await;
         pruning.abort();
         finishing.abort();
+        telling.abort();
+        looking.abort();
         watching.abort();
         keeping.abort();
         end
@@ -262,6 +268,7 @@ fn pages(config: &mut ServiceConfig) {
         .route("/", web::get().to(home))
         .configure(login::routes)
         .configure(consent::routes)
+        .configure(oauth::logout::routes)
         .configure(setup_page::routes)
         .configure(account::routes)
         .configure(admin::routes);

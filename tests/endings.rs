@@ -17,6 +17,7 @@ use crate::on_both_databases;
 use crate::support::database::TestDatabase;
 use crate::support::families::copy;
 use crate::support::http::{Answer, Http};
+use crate::support::listener::Listener;
 use crate::support::local::LocalServer;
 use crate::support::oauth::{
     self, App, Browser, Device, GivenCode, PASSWORD, Person, Request, TokenEndpoint, Tokens, World,
@@ -109,6 +110,8 @@ struct House {
     world: World,
     commands: Installation,
     admin: Browser,
+    /// Where the apps are told of sign-outs, each under its name.
+    ear: Listener,
 }
 
 impl House {
@@ -119,6 +122,8 @@ impl House {
                 ("tokens.refresh_absolute_seconds", "3456000"),
                 ("sessions.absolute_seconds", "31536000"),
                 ("sessions.idle_seconds", "31536000"),
+                ("fetch.allow_private_networks", "true"),
+                ("logout.look_seconds", "1"),
             ],
         )
         .await;
@@ -126,7 +131,7 @@ impl House {
         let world = World::on(&one).await;
         let commands = Installation::on(&one.database);
         let admin = world.sign_in(&world.admin).await;
-        House { one, other, world, commands, admin }
+        House { one, other, world, commands, admin, ear: Listener::start().await }
     }
 
     async fn app(&self, id: &str, format: AccessTokenFormat) -> App {
@@ -137,6 +142,26 @@ impl House {
             ..confidential_client(id)
         };
         oauth::register(&self.one, id, metadata).await
+    }
+
+    /// The same, and it asks to be told.
+    async fn told_app(&self, id: &str, format: AccessTokenFormat) -> App {
+        let app = self.app(id, format).await;
+        let details = serde_json::json!({
+            "backchannel_logout_uri": self.ear.url(&format!("/{id}"))
+        });
+        self.one.sql(&format!("UPDATE clients SET details = '{details}' WHERE id = '{id}'"));
+        app
+    }
+
+    /// The app is told of the end of just this session.
+    async fn assert_told(&self, held: &Held, what: &str) {
+        let path = format!("/{}", held.device.app.id);
+        let posts = self.ear.wait_for(&path, 1).await;
+        let told = oauth::jwt_part(&posts[0].logout_token(), 1);
+        let known = held.tokens[0].answer["id_token"].as_str().unwrap();
+        assert_eq!(told["sid"], oauth::jwt_part(known, 1)["sid"], "{what}");
+        assert_eq!(posts.len(), 1, "{what}: once");
     }
 
     /// The same device, at each of the two nodes.
@@ -405,9 +430,9 @@ impl Case {
 async fn open_door(house: &House, number: usize, door: Door, end: End, spares: bool) {
     let what = format!("{door:?}");
     let person = oauth::add_person(&house.one, &format!("person{number}"), false).await;
-    let jwt = house.app(&format!("jwt-{number}"), AccessTokenFormat::Jwt).await;
-    let opaque = house.app(&format!("opaque-{number}"), AccessTokenFormat::Opaque).await;
-    let third = house.app(&format!("third-{number}"), AccessTokenFormat::Opaque).await;
+    let jwt = house.told_app(&format!("jwt-{number}"), AccessTokenFormat::Jwt).await;
+    let opaque = house.told_app(&format!("opaque-{number}"), AccessTokenFormat::Opaque).await;
+    let third = house.told_app(&format!("third-{number}"), AccessTokenFormat::Opaque).await;
     let there = house.world.sign_in(&person).await;
     let mut held = Vec::new();
     for app in [&jwt, &opaque] {
@@ -437,6 +462,19 @@ async fn open_door(house: &House, number: usize, door: Door, end: End, spares: b
     case.go(house, door).await;
     for held in &case.held {
         held.assert_dead(house, &what, end).await;
+        if end == End::By(EndCause::ClientRemoved) {
+            let left = format!(
+                "SELECT count(*) FROM logout_deliveries WHERE client_id = '{}'",
+                held.device.app.id
+            );
+            assert_eq!(house.one.sql(&left), "0", "{what}: there is nobody to tell");
+            assert!(house.ear.posts(&format!("/{}", held.device.app.id)).is_empty());
+        } else {
+            house.assert_told(held, &what).await;
+        }
+    }
+    if spares {
+        assert!(house.ear.posts(&format!("/third-{number}")).is_empty(), "{what}: nobody else is");
     }
     if matches!(end, End::By(_)) {
         if spares {

@@ -1,6 +1,7 @@
 //! A person's account.
 
 use super::id::UserId;
+use super::profile::Profile;
 use super::time::Timestamp;
 
 /// A person who may sign in.
@@ -24,6 +25,12 @@ pub struct Account {
     pub last_sign_in_at: Option<Timestamp>,
     /// When their password was last set.
     pub password_changed_at: Timestamp,
+    /// Whether an administrator has found the email address to be theirs.
+    pub email_verified: bool,
+    /// What they say of themselves beside that.
+    pub profile: Profile,
+    /// When their name, email address or profile last changed; `None`: not since they were added.
+    pub profile_updated_at: Option<Timestamp>,
 }
 
 /// Whether a person may sign in.
@@ -42,6 +49,46 @@ impl Account {
     /// Whether they may sign in.
     pub fn is_active(&self) -> bool {
         self.status == AccountStatus::Active
+    }
+
+    /// Gives it another email address, which nobody has found to be theirs yet.
+    ///
+    /// # Errors
+    /// An instruction for the person who typed it; the address is as it was.
+    pub fn set_email(&mut self, typed: &str) -> Result<(), String> {
+        let email = typed.trim();
+        check_email(email)?;
+        if email != self.email {
+            self.email_verified = false;
+            email.clone_into(&mut self.email);
+        }
+        Ok(())
+    }
+
+    /// Gives it another name for apps and pages.
+    ///
+    /// # Errors
+    /// An instruction for the person who typed it; the name is as it was.
+    pub fn set_display_name(&mut self, typed: &str) -> Result<(), String> {
+        check_display_name(typed)?;
+        typed.trim().clone_into(&mut self.display_name);
+        Ok(())
+    }
+
+    /// The names of what differs in what two accounts say of their person.
+    pub fn changes(&self, other: &Self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        if self.display_name != other.display_name {
+            names.push("name");
+        }
+        if self.email != other.email {
+            names.push("email");
+        }
+        if self.email_verified != other.email_verified {
+            names.push("email_verified");
+        }
+        names.extend(self.profile.changes(&other.profile));
+        names
     }
 }
 

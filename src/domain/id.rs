@@ -82,3 +82,7 @@ id!(
     /// An ending of many sessions.
     EndingId
 );
+id!(
+    /// What tells an app that a browser's sign-in has ended; its text is the `jti` of the token.
+    LogoutId
+);

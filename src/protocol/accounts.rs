@@ -8,6 +8,7 @@ use crate::domain::account::{
 };
 use crate::domain::id::{BrowserSessionId, UserId};
 use crate::domain::password_policy;
+use crate::domain::profile::Profile;
 use crate::domain::token_family::EndCause;
 use crate::storage::users::{self, StoredAccount};
 use crate::storage::{Connection, Result, StorageError, consents};
@@ -56,6 +57,9 @@ pub fn add(
         created_at: act.now,
         last_sign_in_at: None,
         password_changed_at: act.now,
+        email_verified: false,
+        profile: Profile::default(),
+        profile_updated_at: None,
     };
     users::add(connection, &StoredAccount { account: account.clone(), password_hash })?;
     let detail = if new.is_admin { "administrator" } else { "person" };

@@ -9,6 +9,7 @@ mod grant;
 mod next;
 mod parameters;
 
+pub(super) use answer::with_query;
 pub use answer::{Answer, ErrorAnswer, ResponseMode, Return};
 pub use asked::Asked;
 pub use check::{Checked, PageKind, PageRefusal, Refused, check};

@@ -9,6 +9,7 @@ use crate::domain::secret::PlainSecret;
 use crate::domain::token_family::EndCause;
 use crate::storage::{
     Connection, Result, StorageError, authorization_codes, clients, consents, endings as stored,
+    logout_deliveries,
 };
 
 /// What each client secret starts with.
@@ -107,6 +108,7 @@ pub fn remove(connection: &mut Connection, id: &ClientId, act: &Act) -> Result<b
     authorization_codes::forget_client(connection, id)?;
     let whose = Whose { client: Some(id.clone()), ..Whose::default() };
     endings::begin(connection, &whose, EndCause::ClientRemoved, None, act)?;
+    logout_deliveries::forget_due(connection, id)?;
     consents::forget_client(connection, id)?;
     if removed {
         record(connection, "client.removed", id, None, act)?;

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::access::{self, Issuing};
 use super::act::Act;
+use super::backchannel;
 use super::id_token;
 use super::oauth_error::{Code, OAuthError};
 use super::oxide::{KnownClient, OneCode, OneFamily};
@@ -280,7 +281,9 @@ fn begin_family(
     if !authorization_codes::consume(connection, code.hash, new.id, verifier, act.now)? {
         return Ok(None);
     }
-    families::begin(connection, &new, act.now).map(Some)
+    let family = families::begin(connection, &new, act.now)?;
+    backchannel::reached(connection, client, &family, act.now)?;
+    Ok(Some(family))
 }
 
 /// Somebody used the code, or a sign-out took it away, between our look and our use.

@@ -12,6 +12,7 @@ use crate::crypto::random;
 use crate::domain::audit::Actor;
 use crate::domain::client::ClientId;
 use crate::domain::id::{BrowserSessionId, EndingId, UserId};
+use crate::domain::scope::OFFLINE_ACCESS;
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, KeyId, Status};
 use crate::storage::endings::{self, Ending};
@@ -42,6 +43,8 @@ pub struct Whose {
     pub secrets_up_to: Option<KeyId>,
     /// Leave those alone that have ended by themselves.
     pub unexpired: bool,
+    /// Leave those alone that were given offline access.
+    pub but_offline: bool,
 }
 
 /// What is written down of an ending.
@@ -55,6 +58,8 @@ struct Plan {
     #[serde(default)]
     secrets_up_to: Option<u32>,
     unexpired: bool,
+    #[serde(default)]
+    but_offline: bool,
     cause: String,
     reason: Option<String>,
     at: i64,
@@ -94,7 +99,10 @@ where
     T: Send + 'static,
 {
     let done = db.write(change).await?;
-    Ok((done, finish(db).await?))
+    let rest = finish(db).await?;
+    // Whoever wants to be told of it is told at once.
+    db.call_courier();
+    Ok((done, rest))
 }
 
 /// Goes on with all endings that have begun, to their end. How many sessions it ended.
@@ -154,7 +162,8 @@ fn step(
             break;
         }
         last = Some(families::cursor(&family, sort));
-        let spared = whose.except.is_some() && family.browser_session == whose.except;
+        let spared = whose.except.is_some() && family.browser_session == whose.except
+            || whose.but_offline && family.scope.contains(OFFLINE_ACCESS);
         let over = family.status != Status::Live || whose.unexpired && !family.is_live(act.now);
         if !spared && !over {
             meant.push(family);
@@ -162,12 +171,9 @@ fn step(
     }
     // In the order of ids: two that end the same rows don't wait for each other.
     meant.sort_by_key(|family| family.id);
-    let mut ended = 0;
-    for family in &meant {
-        let done = sessions::end_known(connection, family, cause, reason, act)?;
-        // One that had ended by itself is none that anybody still had.
-        ended += usize::from(done && family.is_live(act.now));
-    }
+    let ended = sessions::end_these(connection, &meant, cause, reason, act)?;
+    // One that had ended by itself is none that anybody still had.
+    let ended = ended.iter().filter(|family| family.is_live(act.now)).count();
     Ok((ended, if whole { None } else { last }))
 }
 
@@ -182,6 +188,7 @@ impl Plan {
             before: whose.before.unwrap_or(until).as_millis(),
             secrets_up_to: whose.secrets_up_to.map(|secret| secret.0),
             unexpired: whose.unexpired,
+            but_offline: whose.but_offline,
             cause: cause.name().to_owned(),
             reason: reason.map(str::to_owned),
             at: act.now.as_millis(),
@@ -209,6 +216,7 @@ impl Plan {
             before: Some(Timestamp::from_millis(self.before)),
             secrets_up_to: self.secrets_up_to.map(KeyId),
             unexpired: self.unexpired,
+            but_offline: self.but_offline,
         };
         let act = Act {
             now: Timestamp::from_millis(self.at),
@@ -241,13 +249,14 @@ mod tests {
             before: None,
             secrets_up_to: Some(KeyId(3)),
             unexpired: true,
+            but_offline: true,
         };
         let plan = Plan::new(&whose, EndCause::Admin, Some("why"), &act);
         let text = serde_json::to_string(&plan).unwrap();
         let (read, cause, by) = serde_json::from_str::<Plan>(&text).unwrap().read().unwrap();
         assert_eq!(
-            (read.user, read.client, read.browser, read.except, read.unexpired),
-            (whose.user, whose.client, whose.browser, whose.except, true)
+            (read.user, read.client, read.browser, read.except, read.unexpired, read.but_offline),
+            (whose.user, whose.client, whose.browser, whose.except, true, true)
         );
         assert_eq!(read.secrets_up_to, Some(KeyId(3)));
         assert_eq!(read.before, Some(now.plus(CLOCKS)), "what begins later isn't meant");

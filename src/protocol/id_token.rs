@@ -11,32 +11,16 @@ use super::subject;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::signing::Algorithm;
 use crate::domain::access_token::AccessToken;
-use crate::domain::account::Account;
 use crate::domain::authentication::{PASSWORD_ACR, PASSWORD_AMR};
+use crate::domain::claims;
 use crate::domain::client::{Client, ClientMetadata};
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::storage::families::Family;
-use crate::storage::{Connection, Result, StorageError, users};
+use crate::storage::{Connection, Result, StorageError, clients, users};
 
 /// The header's `typ`.
 const KIND: &str = "JWT";
-
-/// What an ID token says always or never; nobody asks for these one by one.
-const OWN: [&str; 13] = [
-    "iss",
-    "sub",
-    "aud",
-    "azp",
-    "exp",
-    "iat",
-    "auth_time",
-    "nonce",
-    "acr",
-    "amr",
-    "at_hash",
-    "c_hash",
-    "sid",
-];
 
 /// What an ID token is about.
 pub struct IdToken<'a> {
@@ -128,33 +112,17 @@ fn at_hash(algorithm: Algorithm, access_token: &str) -> String {
 }
 
 /// The values of the claims that the session's authorization request asked for in the ID token,
-/// as far as we have them (section 5.5).
+/// as far as we have them (section 5.5). What the scope gives stands at the UserInfo endpoint
+/// (section 5.4).
 pub fn asked(connection: &mut Connection, family: &Family) -> Result<Map<String, Value>> {
-    let mut found = Map::new();
     let Some(request) = family.claims.as_ref().filter(|claims| !claims.id_token.is_empty()) else {
-        return Ok(found);
+        return Ok(Map::new());
     };
-    let Some(person) = users::find(connection, family.user_id)? else {
-        return Ok(found);
-    };
-    for (name, asked) in request.id_token.iter().filter(|(name, _)| !OWN.contains(&name.as_str())) {
-        let value = claim(&person.account, name)
-            .filter(|value| asked.as_ref().is_none_or(|asked| asked.accepts(value)));
-        if let Some(value) = value {
-            found.insert(name.clone(), value);
-        }
-    }
-    Ok(found)
-}
-
-/// One standard claim of a person.
-fn claim(account: &Account, name: &str) -> Option<Value> {
-    match name {
-        "name" => Some(account.display_name.as_str().into()),
-        "preferred_username" => Some(account.username.as_str().into()),
-        "email" => Some(account.email.as_str().into()),
-        _ => None,
-    }
+    let person = users::find(connection, family.user_id)?;
+    let client = clients::find(connection, &family.client_id)?;
+    let (Some(person), Some(client)) = (person, client) else { return Ok(Map::new()) };
+    let (by_scope, allowed) = (Scope::empty(), &client.metadata.scope);
+    Ok(claims::told(&person.account, &by_scope, &request.id_token, allowed))
 }
 
 /// What a genuine ID token of ours says to whoever gets it as a hint.

@@ -12,6 +12,7 @@ use crate::domain::token_family::EndCause;
 use crate::storage::families::{Family, Filter};
 use crate::storage::{
     Connection, Result, authorization_codes, browser_sessions, consents, families,
+    logout_deliveries,
 };
 
 /// Ends one family. Whether it was live.
@@ -23,11 +24,37 @@ pub fn end_family(
     act: &Act,
 ) -> Result<bool> {
     let Some(family) = families::find(connection, id)? else { return Ok(false) };
-    end_known(connection, &family, cause, reason, act)
+    let ended = end_these(connection, std::slice::from_ref(&family), cause, reason, act)?;
+    Ok(!ended.is_empty())
 }
 
-/// Ends this family. Whether it was live.
-pub(super) fn end_known(
+/// Ends these families, and has their apps told. Those of them that were live.
+pub(super) fn end_these<'a>(
+    connection: &mut Connection,
+    meant: &'a [Family],
+    cause: EndCause,
+    reason: Option<&str>,
+    act: &Act,
+) -> Result<Vec<&'a Family>> {
+    let mut ended = Vec::new();
+    for family in meant {
+        if end_one(connection, family, cause, reason, act)? {
+            ended.push(family);
+        }
+    }
+    let reached: Vec<_> = ended
+        .iter()
+        .filter_map(|family| Some((family.browser_session?, &family.client_id)))
+        .collect();
+    if cause == EndCause::ClientRemoved {
+        logout_deliveries::families_removed(connection, &reached, act.now)?;
+    } else {
+        logout_deliveries::families_ended(connection, &reached, act.now)?;
+    }
+    Ok(ended)
+}
+
+fn end_one(
     connection: &mut Connection,
     family: &Family,
     cause: EndCause,
@@ -73,11 +100,8 @@ pub fn revoke_some(
     if meant.is_empty() {
         return Ok(None);
     }
-    let mut revoked = Revoked::default();
-    for family in &meant {
-        let ended = end_known(connection, family, EndCause::Admin, Some(reason), act)?;
-        revoked.sessions += usize::from(ended);
-    }
+    let ended = end_these(connection, &meant, EndCause::Admin, Some(reason), act)?;
+    let mut revoked = Revoked { sessions: ended.len(), ..Revoked::default() };
     if browsers {
         for family in &meant {
             let Some(browser) = family.browser_session else { continue };
@@ -116,14 +140,13 @@ pub fn end_listed(
     let mut meant = families::find_many(connection, ids)?;
     // In the order of ids, as everywhere: two that end the same rows don't wait for each other.
     meant.sort_by_key(|family| family.id);
-    let mut listed = Listed { unknown: ids.len() - meant.len(), ..Listed::default() };
-    for family in &meant {
-        if end_family(connection, family.id, EndCause::Admin, reason, act)? {
-            listed.ended += 1;
-        } else {
-            listed.ended_before += 1;
-        }
-    }
+    let ended = end_these(connection, &meant, EndCause::Admin, reason, act)?.len();
+    let mut listed = Listed {
+        ended,
+        ended_before: meant.len() - ended,
+        unknown: ids.len() - meant.len(),
+        ..Listed::default()
+    };
     if browsers {
         for family in &meant {
             let Some(browser) = family.browser_session else { continue };
@@ -152,6 +175,17 @@ pub fn sign_out_before(
     Ok(browsers)
 }
 
+/// Which apps' sessions a sign-out ends beside the browser's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Apps {
+    /// All that came from the browser.
+    All,
+    /// Those of the app that asks, and those that weren't given offline access: an app may not
+    /// take from another what its person allowed it while they are away (OpenID Connect
+    /// Back-Channel Logout section 2.7).
+    AskedBy(Option<ClientId>),
+}
+
 /// Signs a browser out, and the apps that signed in through it. How many sessions of apps it
 /// ended here.
 pub fn sign_out(
@@ -160,17 +194,46 @@ pub fn sign_out(
     user: UserId,
     act: &Act,
 ) -> Result<usize> {
+    sign_out_of(connection, browser, user, &Apps::All, act)
+}
+
+/// Signs a browser out, and these of the apps that signed in through it; whichever those are,
+/// all that want to be told are. How many sessions of apps it ended here.
+pub fn sign_out_of(
+    connection: &mut Connection,
+    browser: BrowserSessionId,
+    user: UserId,
+    apps: &Apps,
+    act: &Act,
+) -> Result<usize> {
     browser_sessions::remove_by_id(connection, browser)?;
     // Codes first: an exchange that is under way is waited for, and its session seen below.
     authorization_codes::forget_browser(connection, browser)?;
-    let whose = Whose { browser: Some(browser), ..Whose::default() };
-    let ended = endings::begin(connection, &whose, EndCause::SignedOut, None, act)?;
+    let all = Whose { browser: Some(browser), ..Whose::default() };
+    let cause = EndCause::SignedOut;
+    let ended = match apps {
+        Apps::All => endings::begin(connection, &all, cause, None, act)?,
+        Apps::AskedBy(app) => {
+            let mut ended = 0;
+            if app.is_some() {
+                let own = Whose { client: app.clone(), ..all.clone() };
+                ended += endings::begin(connection, &own, cause, None, act)?;
+            }
+            let others = Whose { but_offline: true, ..all };
+            ended + endings::begin(connection, &others, cause, None, act)?
+        }
+    };
+    logout_deliveries::browser_ended(connection, browser, act.now)?;
+    let app = match apps {
+        Apps::AskedBy(Some(app)) => Some(app.to_string()),
+        _ => None,
+    };
     act.record(
         connection,
         "user.signed_out",
         Some(("browser", browser.to_string())),
         Some(user),
-        None,
+        app,
         None,
     )?;
     Ok(ended)
@@ -189,7 +252,9 @@ pub fn end_all_of_user(
     browser_sessions::remove_all(connection, user, except)?;
     authorization_codes::forget_user(connection, user)?;
     let whose = Whose { user: Some(user), except, ..Whose::default() };
-    endings::begin(connection, &whose, cause, reason, act)
+    let ended = endings::begin(connection, &whose, cause, reason, act)?;
+    logout_deliveries::user_ended(connection, user, except, None, act.now)?;
+    Ok(ended)
 }
 
 /// Takes back what a person allowed an app, and ends the app's sessions of that person. How many
@@ -205,6 +270,7 @@ pub fn remove_app(
     authorization_codes::forget_app(connection, user, client)?;
     let whose = Whose { user: Some(user), client: Some(client.clone()), ..Whose::default() };
     let ended = endings::begin(connection, &whose, EndCause::ConsentWithdrawn, None, act)?;
+    logout_deliveries::user_ended(connection, user, None, Some(client), act.now)?;
     if withdrawn {
         act.record(
             connection,

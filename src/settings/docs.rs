@@ -15,6 +15,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("fetch", "Requests to apps"),
     ("retention", "How long things are kept"),
     ("registration", "Apps that come by themselves"),
+    ("logout", "Telling apps of sign-outs"),
 ];
 
 fn title(section: &str) -> &str {

@@ -58,6 +58,7 @@ pub struct Settings {
     pub fetch: FetchSettings,
     pub retention: RetentionSettings,
     pub registration: RegistrationSettings,
+    pub logout: LogoutSettings,
 }
 
 /// `[log]`
@@ -170,6 +171,16 @@ pub struct RegistrationSettings {
     pub client_id_documents: bool,
     /// Empty: any.
     pub document_hosts: Vec<String>,
+}
+
+/// `[logout]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct LogoutSettings {
+    pub attempts: u32,
+    pub pause: Duration,
+    pub concurrent: usize,
+    pub look: Duration,
 }
 
 const MINUTE: u64 = 60;
@@ -435,6 +446,24 @@ impl Settings {
                 ),
                 document_hosts: r.hosts(
                     ("registration.document_hosts", "The only hosts whose documents are read; without any, every public host's."),
+                ),
+            },
+            logout: LogoutSettings {
+                attempts: r.count(
+                    ("logout.attempts", "How often an app is tried that asked to be told of sign-outs; after that it is given up. How long one attempt may take is fetch.timeout_seconds."),
+                    "", 1..=20, 8,
+                ),
+                pause: r.seconds(
+                    ("logout.pause_seconds", "The pause before the second attempt; each further one is four times as long, give or take a fifth, so that the usual eight take about a day."),
+                    1..=HOUR, 15,
+                ),
+                concurrent: r.count(
+                    ("logout.concurrent", "How many apps' answers are waited for at the same time; one app never has more than four of them."),
+                    "", 1..=256, 32,
+                ),
+                look: r.seconds(
+                    ("logout.look_seconds", "How often sign-ins are looked for that have ended by themselves; their apps are told at the second look."),
+                    1..=HOUR, MINUTE,
                 ),
             },
         }

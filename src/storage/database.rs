@@ -14,7 +14,7 @@ use diesel::prelude::*;
 use diesel::r2d2::Pool;
 use diesel::sql_types::BigInt;
 use secrecy::SecretString;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::checkpoint::Checkpoints;
 use super::connection::{Connection, Kind, Manager};
@@ -57,6 +57,7 @@ struct Shared {
     // Dropped in this order: the threads end when nobody can send to them any more.
     reads: Sender<Box<dyn Work>>,
     changes: Changes,
+    courier: Notify,
     _threads: Threads,
     _tidy: Tidy,
 }
@@ -196,6 +197,7 @@ impl Database {
                 manager,
                 reads,
                 changes,
+                courier: Notify::new(),
                 _threads: threads,
                 _tidy: tidy,
             }),
@@ -258,6 +260,17 @@ impl Database {
             }
         }
         wait(answer).await
+    }
+
+    /// Says that there may be something to tell apps: sessions have ended. Whoever shares this
+    /// database in this process hears it; others look by themselves.
+    pub fn call_courier(&self) {
+        self.shared.courier.notify_one();
+    }
+
+    /// Waits for [`Database::call_courier`]; returns at once where it came meanwhile.
+    pub async fn courier_called(&self) {
+        self.shared.courier.notified().await;
     }
 
     /// Whether it answers, within the time that a request would wait.

@@ -19,6 +19,7 @@ pub mod families;
 mod group_commit;
 mod job;
 pub mod keys;
+pub mod logout_deliveries;
 pub mod meta;
 mod migrations;
 mod postgres_tls;

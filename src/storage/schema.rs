@@ -48,6 +48,9 @@ diesel::table! {
         disabled_at -> Nullable<BigInt>,
         created_at -> BigInt,
         last_sign_in_at -> Nullable<BigInt>,
+        profile -> Text,
+        email_verified -> Bool,
+        profile_updated_at -> Nullable<BigInt>,
     }
 }
 
@@ -94,6 +97,7 @@ diesel::table! {
         scope -> Text,
         granted_at -> BigInt,
         updated_at -> BigInt,
+        claims -> Text,
     }
 }
 
@@ -185,6 +189,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    logout_deliveries (id) {
+        id -> Binary,
+        browser_session_id -> Binary,
+        client_id -> Text,
+        user_id -> Binary,
+        by_browser -> Bool,
+        since -> BigInt,
+        due_at -> Nullable<BigInt>,
+        attempts -> BigInt,
+    }
+}
+
+diesel::table! {
     revoked_access_tokens (jti) {
         jti -> Text,
         expires_at -> BigInt,
@@ -248,6 +265,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     authorization_codes,
     token_families,
     endings,
+    logout_deliveries,
     revoked_access_tokens,
     sign_in_failures,
     audit_events,

@@ -7,6 +7,7 @@ use super::error::{Result, StorageError};
 use super::schema::users as u;
 use crate::domain::account::{Account, AccountStatus, fold};
 use crate::domain::id::UserId;
+use crate::domain::profile::Profile;
 use crate::domain::time::Timestamp;
 
 /// An account with the hash of its password.
@@ -33,6 +34,9 @@ struct Row {
     disabled_at: Option<i64>,
     created_at: i64,
     last_sign_in_at: Option<i64>,
+    profile: String,
+    email_verified: bool,
+    profile_updated_at: Option<i64>,
 }
 
 impl TryFrom<Row> for StoredAccount {
@@ -53,6 +57,9 @@ impl TryFrom<Row> for StoredAccount {
                 created_at: Timestamp::from_millis(row.created_at),
                 last_sign_in_at: row.last_sign_in_at.map(Timestamp::from_millis),
                 password_changed_at: Timestamp::from_millis(row.password_changed_at),
+                email_verified: row.email_verified,
+                profile: Profile::from_json(&row.profile).map_err(StorageError::Corrupt)?,
+                profile_updated_at: row.profile_updated_at.map(Timestamp::from_millis),
             },
             password_hash: row.password_hash,
         })
@@ -79,6 +86,9 @@ pub fn add(connection: &mut Connection, stored: &StoredAccount) -> Result<()> {
                 AccountStatus::Disabled { at } => Some(at.as_millis()),
             }),
             u::created_at.eq(account.created_at.as_millis()),
+            u::profile.eq(account.profile.to_json()),
+            u::email_verified.eq(account.email_verified),
+            u::profile_updated_at.eq(account.profile_updated_at.map(Timestamp::as_millis)),
         ))
         .execute(connection)?;
     Ok(())
@@ -221,6 +231,23 @@ pub fn set_password(
             .execute(connection)?,
         None => diesel::update(row).set(u::password_hash.eq(hash)).execute(connection)?,
     };
+    Ok(rows == 1)
+}
+
+/// Stores an account's name, email address and profile, and when they changed. Whether it is
+/// there; `Duplicate` when the address is another account's.
+pub fn set_profile(connection: &mut Connection, account: &Account) -> Result<bool> {
+    let rows = diesel::update(u::table.filter(u::id.eq(account.id.as_bytes().as_slice())))
+        .set((
+            u::email.eq(&account.email),
+            u::email_key.eq(fold(&account.email)),
+            u::email_verified.eq(account.email_verified),
+            u::display_name.eq(&account.display_name),
+            u::search_text.eq(search_text(account)),
+            u::profile.eq(account.profile.to_json()),
+            u::profile_updated_at.eq(account.profile_updated_at.map(Timestamp::as_millis)),
+        ))
+        .execute(connection)?;
     Ok(rows == 1)
 }
 

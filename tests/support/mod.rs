@@ -11,6 +11,7 @@ pub mod gate;
 pub mod http;
 pub mod jwt;
 pub mod linearizability;
+pub mod listener;
 pub mod local;
 pub mod logs;
 pub mod oauth;

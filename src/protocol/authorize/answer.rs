@@ -101,7 +101,7 @@ impl Answer {
 }
 
 /// Adds parameters to a URI; what it has stays to the letter (RFC 6749 section 3.1.2).
-fn with_query(uri: &str, query: &str) -> String {
+pub(in crate::protocol) fn with_query(uri: &str, query: &str) -> String {
     let joint = match uri.split_once('?') {
         None => "?",
         Some((_, "")) => "",

@@ -8,6 +8,7 @@ use super::super::audit;
 use super::super::connection::Connection;
 use super::super::error::{Result, StorageError};
 use super::super::families::{self, Family};
+use super::super::logout_deliveries;
 use super::super::schema::token_families as t;
 use super::update::update_chain;
 use super::{RotateCommand, RotateOutcome, TRIES, Verdict, given, is_quiet, judge};
@@ -123,6 +124,10 @@ fn reuse(
             command.write_id,
         )? {
             return Ok(false);
+        }
+        if let Some(browser) = family.browser_session {
+            let ended = [(browser, &family.client_id)];
+            logout_deliveries::families_ended(connection, &ended, now)?;
         }
         families::alarm(connection, family.id, now)?;
         note(connection, command, &family, Kind::Reuse, family.chain.generation)?;

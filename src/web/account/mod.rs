@@ -1,8 +1,9 @@
-//! A person's own pages: overview, sessions, connected apps and security.
+//! A person's own pages: overview, details, sessions, connected apps and security.
 
 mod alarms;
 mod apps;
 mod overview;
+mod profile;
 mod security;
 mod sessions;
 
@@ -12,6 +13,8 @@ use actix_web::web::{ServiceConfig, get, post};
 pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/account", get().to(overview::show))
+        .route("/account/profile", get().to(profile::show))
+        .route("/account/profile", post().to(profile::change))
         .route("/account/sessions", get().to(sessions::show))
         .route("/account/sessions/end-others", post().to(sessions::end_others))
         .route("/account/sessions/{id}/end", post().to(sessions::end))

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 
 use super::alarms::Notices;
+use crate::domain::profile::Field;
 use crate::domain::scope::OFFLINE_ACCESS;
 use crate::storage::families::{self, Filter, Sort, State};
 use crate::storage::{browser_sessions, consents};
@@ -66,6 +67,9 @@ pub async fn show(context: Context, who: SignedIn) -> Result<HttpResponse, PageE
         },
         name: account.display_name.clone(),
         email: account.email.clone(),
+        email_verified: account.email_verified,
+        phone: account.profile.get(Field::PhoneNumber).to_owned(),
+        phone_verified: account.profile.phone_number_verified,
         username: account.username.clone(),
         member_since: When::full_date(account.created_at.as_millis()),
         page: context.page_for(Nav::Account, &who),

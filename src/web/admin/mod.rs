@@ -12,6 +12,7 @@ mod revoke;
 mod session;
 mod sessions;
 mod timeline;
+mod user_profile;
 mod users;
 
 use actix_web::web::{ServiceConfig, get, post};
@@ -27,6 +28,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/admin/sessions/{id}/read", post().to(alarms::read))
         .route("/admin/users", get().to(users::list))
         .route("/admin/users/{id}", get().to(users::show))
+        .route("/admin/users/{id}/profile", get().to(user_profile::show))
+        .route("/admin/users/{id}/profile", post().to(user_profile::change))
         .route("/admin/users/{id}/disable", get().to(users::ask_disable))
         .route("/admin/users/{id}/disable", post().to(users::disable))
         .route("/admin/users/{id}/enable", post().to(users::enable))

@@ -15,6 +15,7 @@ use crate::web::cursor;
 use crate::web::form::{Fields, SubmittedForm};
 use crate::web::names::Names;
 use crate::web::page::{Context, PageError};
+use crate::web::profile_form;
 use crate::web::session_words;
 use crate::web::views::{
     AdminUserView, AdminUsersView, Badge, Caption, ConfirmView, Nav, Pager, Tone, UserRow,
@@ -99,17 +100,17 @@ pub async fn list(
     context.send(&view)
 }
 
-fn user_id(path: &web::Path<String>) -> Result<UserId, PageError> {
+pub(super) fn user_id(path: &web::Path<String>) -> Result<UserId, PageError> {
     path.parse().map_err(|_| PageError::NotFound)
 }
 
 /// The account with this id.
-async fn account(context: &Context, id: UserId) -> Result<Account, PageError> {
+pub(super) async fn account(context: &Context, id: UserId) -> Result<Account, PageError> {
     let stored = context.state.db.read(move |connection| users::find(connection, id)).await?;
     stored.map(|stored| stored.account).ok_or(PageError::NotFound)
 }
 
-fn own_path(id: UserId) -> String {
+pub(super) fn own_path(id: UserId) -> String {
     format!("/admin/users/{id}")
 }
 
@@ -163,6 +164,8 @@ pub async fn show(
         member_since: When::full_date(account.created_at.as_millis()),
         last_signed_in: account.last_sign_in_at.map(|at| When::exact(at.as_millis())),
         password_changed: Some(When::full_date(account.password_changed_at.as_millis())),
+        said: profile_form::facts(&account),
+        email_verified: account.email_verified,
         name: account.display_name,
         email: account.email,
         username: account.username,

@@ -12,7 +12,8 @@ use crate::domain::browser_session::BrowserSession;
 use crate::domain::id::{BrowserSessionId, UserId};
 use crate::protocol::act::Act;
 use crate::protocol::browsers::{self, Holds, Kept};
-use crate::protocol::{endings, sessions};
+use crate::protocol::endings;
+use crate::protocol::sessions::{self, Apps};
 use crate::storage::users;
 use crate::web::client_address;
 use crate::web::page::PageError;
@@ -138,7 +139,7 @@ pub async fn change_over(
     }
 }
 
-/// Signs out of one of the browser's accounts, apps and all.
+/// Signs out of one of the browser's accounts, and these of its apps.
 ///
 /// # Errors
 /// When the database can't answer.
@@ -146,11 +147,13 @@ pub async fn leave(
     request: &HttpRequest,
     state: &AppState,
     who: &SignedIn,
+    apps: Apps,
     act: &Act,
 ) -> Result<(), PageError> {
     let (session, user) = (who.session, who.account.id);
     let act = Act { actor: Actor::User(user), ..act.clone() };
-    let end = move |connection: &mut _| sessions::sign_out(connection, session, user, &act);
+    let end =
+        move |connection: &mut _| sessions::sign_out_of(connection, session, user, &apps, &act);
     endings::carry_out(&state.db, end).await?;
     if active(request) == Some(session) {
         super::forget(request);
@@ -175,7 +178,7 @@ pub async fn leave_all(
 ) -> Result<usize, PageError> {
     let all = accounts(request).await?;
     for who in all.all() {
-        leave(request, state, who, act).await?;
+        leave(request, state, who, Apps::All, act).await?;
     }
     Ok(all.all().count())
 }

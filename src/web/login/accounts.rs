@@ -8,6 +8,7 @@ use super::Query;
 use super::wanted::Wanted;
 use crate::domain::audit::Actor;
 use crate::domain::id::BrowserSessionId;
+use crate::protocol::sessions::Apps;
 use crate::web::browser::{self, Accounts};
 use crate::web::form::SubmittedForm;
 use crate::web::page::{Context, PageError, viewer};
@@ -99,7 +100,7 @@ pub async fn sign_out(
     match chosen(&accounts, named) {
         Some(who) => {
             let act = context.act_as(Actor::User(who.account.id));
-            browser::leave(&http, &context.state, who, &act).await?;
+            browser::leave(&http, &context.state, who, Apps::All, &act).await?;
         }
         None if named.is_empty() || named == "all" => {
             let act = context.act_as(Actor::Anonymous);
@@ -120,7 +121,7 @@ pub async fn signed_out(http: HttpRequest, context: Context) -> Result<HttpRespo
         [one] => Some(format!("This browser is still signed in as {one}.")),
         several => Some(format!("This browser is still signed in to {} accounts.", several.len())),
     };
-    context.send(&SignedOutView { page: context.page(Nav::Nowhere, None), others })
+    context.send(&SignedOutView { page: context.page(Nav::Nowhere, None), others, back: None })
 }
 
 fn chosen<'a>(accounts: &'a Accounts, named: &str) -> Option<&'a browser::SignedIn> {

@@ -1,15 +1,17 @@
 //! The OAuth endpoints. They stand outside of the session middleware, but for the
-//! authorization endpoint, which is a page.
+//! authorization endpoint and the one that signs out, which are pages.
 
 pub mod answer;
 pub mod authorize;
 pub mod errors;
 pub mod introspect;
+pub mod logout;
 pub mod metadata;
 pub mod register;
 pub mod request;
 pub mod revoke;
 pub mod token;
+pub mod userinfo;
 
 use actix_cors::Cors;
 use actix_web::http::header;
@@ -48,6 +50,13 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(web::put().to(register::update))
                 .route(web::delete().to(register::remove))
                 .default_service(web::to(register::other_method)),
+        )
+        .service(
+            web::resource("/oauth/userinfo")
+                .wrap(cors(&["GET", "POST"]))
+                .route(web::get().to(userinfo::userinfo))
+                .route(web::post().to(userinfo::userinfo))
+                .default_service(web::to(userinfo::only_get_and_post)),
         )
         .route(errors::SESSION_ENDED, web::get().to(errors::session_ended))
         .service(

@@ -23,7 +23,12 @@ pub async fn revoke(
         Err(error) => return answer::unread_body("revoke", &error, state.issuer()),
     };
     match answered {
-        Ok(_) => answer::json(&serde_json::json!({})),
+        Ok(revoked) => {
+            if revoked == Revoked::Session {
+                state.db.call_courier();
+            }
+            answer::json(&serde_json::json!({}))
+        }
         Err(error) => answer::refusal("revoke", &error, state.issuer()),
     }
 }

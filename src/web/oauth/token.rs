@@ -74,7 +74,13 @@ pub async fn token(
             }
             response
         }
-        Err(error) => answer::refusal("token", &error, state.issuer()),
+        Err(error) => {
+            if error.code == Code::InvalidGrant {
+                // A code or a token that was used twice ends its session.
+                state.db.call_courier();
+            }
+            answer::refusal("token", &error, state.issuer())
+        }
     }
 }
 

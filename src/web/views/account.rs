@@ -57,6 +57,12 @@ pub struct AccountView {
     pub name: String,
     /// The email address.
     pub email: String,
+    /// Whether it was found to be theirs.
+    pub email_verified: bool,
+    /// The telephone number; "" where there is none.
+    pub phone: String,
+    /// Whether it was found to be theirs.
+    pub phone_verified: bool,
     /// The name to sign in with.
     pub username: String,
     /// Since when: [`When::full_date`].

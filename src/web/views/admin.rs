@@ -484,6 +484,11 @@ pub struct AdminUserView {
     pub first_name: String,
     /// The email address.
     pub email: String,
+    /// Whether it was found to be theirs.
+    pub email_verified: bool,
+    /// What else they say of themselves: what, in a word, then the text, and whether it was
+    /// found to be so.
+    pub said: Vec<(&'static str, String, bool)>,
     /// The name to sign in with.
     pub username: String,
     /// Whether the person looks after the site.

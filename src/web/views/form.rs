@@ -26,6 +26,29 @@ impl Faults {
     pub const SETUP: &'static [&'static str] = &["display_name", "email", "username", "password"];
     /// The form that changes a password.
     pub const PASSWORD: &'static [&'static str] = &["current", "password"];
+    /// The form of what an account says of its person.
+    pub const PROFILE: &'static [&'static str] = &[
+        "display_name",
+        "given_name",
+        "middle_name",
+        "family_name",
+        "nickname",
+        "email",
+        "phone_number",
+        "birthdate",
+        "gender",
+        "picture",
+        "profile",
+        "website",
+        "zoneinfo",
+        "locale",
+        "street_address",
+        "postal_code",
+        "locality",
+        "region",
+        "country",
+        "formatted",
+    ];
     /// The form of an app.
     pub const CLIENT: &'static [&'static str] = &[
         "name",

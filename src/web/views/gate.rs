@@ -204,6 +204,42 @@ pub struct SignedOutView {
     pub page: Page,
     /// "This browser is still signed in as Ada Fern.", where it is.
     pub others: Option<String>,
+    /// The app that somebody may want to go back to.
+    pub back: Option<GoBack>,
+}
+
+/// A way back to an app.
+#[derive(Clone, Debug)]
+pub struct GoBack {
+    /// Its address, one that the app has registered.
+    pub address: String,
+    /// The app's name.
+    pub name: String,
+}
+
+/// `GET /oauth/logout`, where the person is asked first
+#[derive(Clone, Debug, Template)]
+#[template(path = "pages/logout.html")]
+pub struct LogoutView {
+    /// The page.
+    pub page: Page,
+    /// The app that asks, if one says who it is.
+    pub app: Option<AppFace>,
+    /// Who would be signed out.
+    pub who: Viewer,
+    /// The sealed request.
+    pub request: String,
+    /// The names of other apps that stay signed in unless they are named too: "Fern Mail, Moss".
+    pub apps: String,
+    /// Why the app's request leads nowhere afterwards.
+    pub developer: Option<DeveloperFacts>,
+}
+
+impl LogoutView {
+    /// What is said of the other apps.
+    pub fn apps_hint(&self) -> String {
+        format!("{}. Phones and other computers stay signed in.", self.apps)
+    }
 }
 
 /// `GET /logout`

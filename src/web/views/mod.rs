@@ -10,6 +10,7 @@ pub mod device;
 pub mod form;
 pub mod gate;
 pub mod page;
+pub mod profile;
 pub mod scopes;
 pub mod spark;
 pub mod stem;
@@ -33,11 +34,12 @@ pub use admin::{
 pub use device::{Device, device, program};
 pub use form::{Choice, Fault, Faults};
 pub use gate::{
-    AccountLine, ConsentView, DeveloperFacts, ErrorServerView, ErrorView, FormPostView,
-    LoginAccountsView, LoginAgainView, LoginState, LoginView, SetupView, SignOutView,
+    AccountLine, ConsentView, DeveloperFacts, ErrorServerView, ErrorView, FormPostView, GoBack,
+    LoginAccountsView, LoginAgainView, LoginState, LoginView, LogoutView, SetupView, SignOutView,
     SignedOutView, Unreviewed,
 };
 pub use page::{AppFace, Badge, Flash, Nav, Page, Tone, Viewer};
+pub use profile::{AccountProfileView, AdminUserProfileView, ProfileForm};
 pub use scopes::{
     Risk, ScopeBlock, ScopeGroup, ScopeInfo, ScopeLine, ScopeWords, scope_blocks, scope_lines,
     third_person,

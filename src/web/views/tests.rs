@@ -30,6 +30,9 @@ impl Fill {
     }
 }
 
+/// An app's own page.
+const APP: &str = "https://app.meadow.example/signed-out";
+
 fn page(fill: Fill, nav: Nav) -> Page {
     Page {
         lang: "en",
@@ -46,6 +49,16 @@ fn page(fill: Fill, nav: Nav) -> Page {
 
 fn flashed(fill: Fill, nav: Nav, text: &str) -> Page {
     Page { flash: Some(Flash { tone: Tone::Good, text: fill.text(text) }), ..page(fill, nav) }
+}
+
+fn profile_form(fill: Fill, faults: Faults) -> ProfileForm {
+    ProfileForm {
+        username: fill.text("ada"),
+        email: fill.text("ada@northfield.example"),
+        email_verified: true,
+        phone_number_verified: true,
+        ..ProfileForm::new(|name| fill.text(name), faults)
+    }
 }
 
 fn facts(fill: Fill, ago: i64, ip: &str, with: &str, fresh: bool) -> Facts {
@@ -365,10 +378,26 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "login-accounts": LoginAccountsView { page: gate(), app: Some(app()), request: Some(fill.text("req")), accounts: lines(), has_room: true };
         "login-accounts-full": LoginAccountsView { page: gate(), app: None, request: None, accounts: lines(), has_room: false };
         "form-post": FormPostView { page: gate(), app: app(), back_to: fill.text("app.meadow.example"), action: "https://app.meadow.example/callback".into(), parameters: vec![("code", fill.text("pac_1")), ("state", fill.text("s"))] };
-        "signed-out": SignedOutView { page: gate(), others: None };
-        "signed-out-of-one": SignedOutView { page: gate(), others: Some(fill.text("This browser is still signed in as Linden Marsh.")) };
+        "signed-out": SignedOutView { page: gate(), others: None, back: None };
+        "signed-out-of-one": SignedOutView { page: gate(), others: Some(fill.text("This browser is still signed in as Linden Marsh.")), back: None };
         "sign-out": SignOutView { page: gate(), who: lines().split_off(1) };
         "sign-out-several": SignOutView { page: gate(), who: lines() };
+        "signed-out-back": SignedOutView { page: gate(), others: None, back: Some(GoBack { address: APP.into(), name: fill.text("Meadow Notes") }) };
+        "logout": LogoutView { page: gate(), app: Some(app()), who: who.clone(), request: fill.text("req"), apps: fill.text("Fern Mail, Orchard"), developer: None };
+        "logout-nobody": LogoutView {
+            page: gate(),
+            app: None,
+            who,
+            request: fill.text("req"),
+            apps: String::new(),
+            developer: Some(DeveloperFacts {
+                error: "invalid_request".into(),
+                description: "post_logout_redirect_uri was sent without an id_token_hint or a client_id".into(),
+                client: None,
+                sent: Some(fill.text("https://app.meadow.example/signed-out")),
+                when: When::exact(NOW),
+            }),
+        };
         "error": ErrorView {
             page: gate(),
             heading: "We stopped before signing you in".into(),
@@ -420,8 +449,20 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
             security: Tease { heading: "Password".into(), text: "Last changed on 11 February 2026.".into() },
             name: fill.text("Ada Fern"),
             email: "ada@northfield.example".into(),
+            email_verified: true,
+            phone: fill.text("+442079460958"),
+            phone_verified: true,
             username: "ada".into(),
             member_since: When::full_date(NOW - 900 * DAY),
+        };
+        "account-profile": AccountProfileView { page: page(fill, Nav::Account), fields: profile_form(fill, Faults::new(Faults::PROFILE)) };
+        "account-profile-error": AccountProfileView {
+            page: page(fill, Nav::Account),
+            fields: profile_form(fill, Faults::new(Faults::PROFILE).with("birthdate", fill.text("Write a day.")).with("street_address", "Shorter.").with("display_name", "Give a name.")),
+        };
+        "admin-user-profile": AdminUserProfileView {
+            page: page(fill, Nav::AdminUsers), id: fill.text("usr/1"), name: fill.text("Ada Fern"),
+            fields: ProfileForm { by_admin: true, ..profile_form(fill, Faults::new(Faults::PROFILE).with("email", fill.text("Another address."))) },
         };
         "account-sessions": AccountSessionsView {
             page: page(fill, Nav::AccountSessions),
@@ -539,6 +580,11 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         name: fill.text("Ada Fern"),
         first_name: fill.text("Ada"),
         email: "ada@northfield.example".into(),
+        email_verified: true,
+        said: vec![
+            ("Phone", fill.text("+442079460958"), true),
+            ("Birthday", fill.text("1990"), false),
+        ],
         username: fill.text("ada"),
         is_admin: true,
         disabled: false,
@@ -758,7 +804,7 @@ fn every_icon_and_file_exists() {
 #[test]
 fn every_link_and_form_stays_below_the_base() {
     // The paths that handlers answer, without what follows an id.
-    const KNOWN: [&str; 27] = [
+    const KNOWN: [&str; 28] = [
         "/login",
         "/login/accounts",
         "/login/again",
@@ -766,6 +812,7 @@ fn every_link_and_form_stays_below_the_base() {
         "/login/switch",
         "/consent",
         "/logout",
+        "/oauth/logout/confirm",
         "/setup",
         "/account",
         "/account/sessions",
@@ -852,6 +899,8 @@ fn forms_have_the_fields_that_handlers_read() {
         ("login-again", "/login/cancel", vec!["csrf", "request"]),
         ("login-accounts", "/login/accounts", vec!["account", "csrf", "request"]),
         ("sign-out", "/logout", vec!["account", "csrf"]),
+        ("logout", "/oauth/logout/confirm", vec!["apps", "csrf", "request"]),
+        ("logout-nobody", "/oauth/logout/confirm", vec!["csrf", "request"]),
         ("setup", "/setup", vec!["csrf", "display_name", "email", "link", "password", "username"]),
         (
             "admin-revoke",

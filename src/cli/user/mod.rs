@@ -1,22 +1,26 @@
 //! `perennial user`: people's accounts.
 
+mod update;
+mod view;
+
 use std::io::{self, IsTerminal as _, Read as _};
 
 use serde::Serialize;
 
-use super::answer::{Answer, counted, facts, table, yes_no};
+use super::answer::{Answer, counted, table, yes_no};
 use super::context::{self, Context};
 use super::failure::Failure;
 use crate::crypto::passwords;
-use crate::domain::account::{Account, AccountStatus};
+use crate::domain::account::Account;
 use crate::domain::id::UserId;
 use crate::domain::password_policy;
 use crate::domain::secret::PlainSecret;
-use crate::domain::time::Timestamp;
 use crate::protocol::accounts::{self, NewAccount};
 use crate::protocol::endings;
 use crate::settings::{PasswordSettings, SettingsFlags};
 use crate::storage::{Connection, Result as Stored, StorageError, users};
+use update::Update;
+use view::UserView;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct User {
@@ -35,6 +39,8 @@ enum Action {
     List,
     /// Show one account
     Show(Which),
+    /// Change what an account says of its person; what isn't given stays
+    Update(Box<Update>),
     /// Keep a person from signing in, and end all their sessions
     Disable(Which),
     /// Let a disabled person sign in again
@@ -77,58 +83,6 @@ struct Which {
     user: String,
 }
 
-#[derive(Serialize)]
-struct UserView {
-    id: String,
-    username: String,
-    email: String,
-    display_name: String,
-    admin: bool,
-    state: &'static str,
-    created_at: String,
-    last_sign_in_at: Option<String>,
-    password_changed_at: String,
-    disabled_at: Option<String>,
-}
-
-impl From<&Account> for UserView {
-    fn from(account: &Account) -> Self {
-        let disabled_at = match account.status {
-            AccountStatus::Active => None,
-            AccountStatus::Disabled { at } => Some(at.to_rfc3339()),
-        };
-        Self {
-            id: account.id.to_string(),
-            username: account.username.clone(),
-            email: account.email.clone(),
-            display_name: account.display_name.clone(),
-            admin: account.is_admin,
-            state: if disabled_at.is_some() { "disabled" } else { "active" },
-            created_at: account.created_at.to_rfc3339(),
-            last_sign_in_at: account.last_sign_in_at.map(Timestamp::to_rfc3339),
-            password_changed_at: account.password_changed_at.to_rfc3339(),
-            disabled_at,
-        }
-    }
-}
-
-impl UserView {
-    fn lines(&self) -> String {
-        facts([
-            ("username", self.username.clone()),
-            ("email", self.email.clone()),
-            ("name", self.display_name.clone()),
-            ("administrator", yes_no(self.admin)),
-            ("state", self.state.to_owned()),
-            ("id", self.id.clone()),
-            ("added", self.created_at.clone()),
-            ("last sign-in", self.last_sign_in_at.clone().unwrap_or_else(|| "never".into())),
-            ("password set", self.password_changed_at.clone()),
-            ("disabled", self.disabled_at.clone().unwrap_or_default()),
-        ])
-    }
-}
-
 /// A change, and how many sessions it ended.
 #[derive(Serialize)]
 struct PasswordView {
@@ -155,6 +109,7 @@ impl User {
                 let view = UserView::from(&account);
                 Answer::new(&view, view.lines())
             }
+            Action::Update(update) => update.run(context).await,
             Action::Disable(which) => disable(context, &which).await,
             Action::Enable(which) => enable(context, &which).await,
             Action::Password { which, password_stdin } => {
@@ -176,7 +131,9 @@ impl Add {
         };
         let password = read_password(self.password_stdin)?;
         let faults = new.faults(password.reveal(), settings.passwords.minimum_length);
-        let named = faults.into_iter().map(|(field, fault)| (label(field), fault));
+        let named: Vec<(String, String)> =
+            faults.into_iter().map(|(field, fault)| (label(field), fault)).collect();
+        let named = named.iter().map(|(flag, fault)| (flag.as_str(), fault.clone()));
         if let Some(failure) = Failure::of_faults(named) {
             return Err(failure);
         }
@@ -302,13 +259,11 @@ pub(super) fn unknown(text: &str) -> Failure {
 }
 
 /// A field by the name that it has on the command line.
-fn label(field: &str) -> &str {
+fn label(field: &str) -> String {
     match field {
-        "username" => "NAME",
-        "email" => "--email",
-        "display_name" => "--display-name",
-        "password" => "the password",
-        other => other,
+        "username" => "NAME".to_owned(),
+        "password" => "the password".to_owned(),
+        other => format!("--{}", other.replace('_', "-")),
     }
 }
 
@@ -360,6 +315,9 @@ fn password_of(stream: impl io::Read) -> Result<PlainSecret, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::AccountStatus;
+    use crate::domain::profile::Profile;
+    use crate::domain::time::Timestamp;
 
     #[test]
     fn one_line_end_is_not_part_of_a_password() {
@@ -388,6 +346,9 @@ mod tests {
             created_at: Timestamp::from_millis(0),
             last_sign_in_at: None,
             password_changed_at: Timestamp::from_millis(0),
+            email_verified: false,
+            profile: Profile::default(),
+            profile_updated_at: None,
         };
         let view = PasswordView { user: UserView::from(&account), sessions_ended: 2 };
         assert_eq!(
@@ -396,6 +357,9 @@ mod tests {
                 "id": "01010101-0101-0101-0101-010101010101",
                 "username": "ada",
                 "email": "ada@northfield.example",
+                "email_verified": false,
+                "profile": {},
+                "profile_updated_at": null,
                 "display_name": "Ada Fern",
                 "admin": false,
                 "state": "disabled",
