@@ -20,11 +20,17 @@ struct Scene {
 }
 
 impl Scene {
-    async fn start(database: TestDatabase) -> Option<Scene> {
-        let server = TestServer::start_on(database).await;
+    /// `told`: whether the site is told of ends by the server, and needn't find out.
+    async fn start(database: TestDatabase, told: bool) -> Option<Scene> {
+        let server = TestServer::start_with(database, |installation| {
+            installation.with("PERENNIAL_FETCH__ALLOW_PRIVATE_NETWORKS", "true")
+        })
+        .await;
         let world = World::by_commands(&server);
         let origin = Apache::free_origin();
-        let made = server.installation.json(&[
+        let (home, redirect_uri) = (format!("{origin}/"), format!("{origin}/protected/callback"));
+        let back_channel = format!("{origin}/protected/callback?logout=backchannel");
+        let mut line = vec![
             "client",
             "add",
             "--id",
@@ -34,10 +40,14 @@ impl Scene {
             "--type",
             "confidential",
             "--redirect-uri",
-            &format!("{origin}/protected/callback"),
+            &redirect_uri,
             "--post-logout-redirect-uri",
-            &format!("{origin}/"),
-        ]);
+            &home,
+        ];
+        if told {
+            line.extend(["--backchannel-logout-uri", &back_channel]);
+        }
+        let made = server.installation.json(&line);
         server.secrets.remember_answer(&made);
         let directives = format!(
             "OIDCProviderMetadataURL {issuer}/.well-known/openid-configuration\n\
@@ -109,7 +119,7 @@ on_both_databases! {
     async fn a_site_behind_mod_auth_openidc_signs_in_refreshes_and_signs_out(
         database: TestDatabase
     ) {
-        let Some(scene) = Scene::start(database).await else { return };
+        let Some(scene) = Scene::start(database, false).await else { return };
         assert_eq!(scene.here.get("/").await.body, "In the open");
         assert!(!scene.is_let_in().await);
         let page = scene.open("/protected/").await.expect(200);
@@ -148,12 +158,24 @@ on_both_databases! {
     }
 
     async fn mod_auth_openidc_notices_a_revocation_at_its_next_refresh(database: TestDatabase) {
-        let Some(scene) = Scene::start(database).await else { return };
+        let Some(scene) = Scene::start(database, false).await else { return };
         scene.open("/protected/").await.expect(200);
         let held = scene.info().await;
         scene.server.installation.run(["session", "revoke", "--client", "apache"]).ok();
         let back = scene.refresh(held["access_token"].as_str().unwrap()).await;
         let told: Vec<_> = back.query_pairs().collect();
         assert!(told.contains(&("error_code".into(), "refresh_failed".into())), "{back}");
+    }
+
+    async fn mod_auth_openidc_ends_a_session_that_a_logout_token_names(database: TestDatabase) {
+        let Some(scene) = Scene::start(database, true).await else { return };
+        scene.open("/protected/").await.expect(200);
+        scene.server.installation.run(["session", "revoke", "--client", "apache"]).ok();
+        let start = std::time::Instant::now();
+        while scene.is_let_in().await {
+            let waited = start.elapsed();
+            assert!(waited < std::time::Duration::from_secs(60), "{}", scene.apache.log());
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
     }
 }

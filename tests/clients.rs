@@ -18,6 +18,8 @@ struct Registered {
     secret: String,
     method: &'static str,
     redirect_uri: &'static str,
+    /// What its ID tokens are signed with.
+    algorithm: &'static str,
 }
 
 /// A server with one person, and one client of each way to say who it is.
@@ -36,11 +38,11 @@ async fn server(database: TestDatabase) -> (TestServer, Vec<Registered>) {
     ];
     server.installation.run_with_input(line, PASSWORD).ok();
     let mut registered = Vec::new();
-    for (id, kind, method, redirect_uri) in [
+    for (id, kind, method, redirect_uri, algorithm) in [
         // The port may vary at a loopback address (RFC 8252 section 7.3).
-        ("by-nothing", "public", "none", "http://127.0.0.1:49152/callback"),
-        ("by-basic", "confidential", "client_secret_basic", "http://localhost:9/callback"),
-        ("by-post", "confidential", "client_secret_post", "http://localhost:9/callback"),
+        ("by-nothing", "public", "none", "http://127.0.0.1:49152/callback", "ES256"),
+        ("by-basic", "confidential", "client_secret_basic", "http://localhost:9/callback", "RS256"),
+        ("by-post", "confidential", "client_secret_post", "http://localhost:9/callback", "PS256"),
     ] {
         let stored = redirect_uri.replace(":49152", "");
         let made = server.installation.json(&[
@@ -58,11 +60,13 @@ async fn server(database: TestDatabase) -> (TestServer, Vec<Registered>) {
             &stored,
             "--post-logout-redirect-uri",
             SIGNED_OUT,
+            "--id-token-alg",
+            algorithm,
         ]);
         server.secrets.remember_answer(&made);
         let secret = made["client_secret"].as_str().unwrap_or_default().to_owned();
         assert_eq!(secret.is_empty(), kind == "public", "{made}");
-        registered.push(Registered { id, secret, method, redirect_uri });
+        registered.push(Registered { id, secret, method, redirect_uri, algorithm });
     }
     (server, registered)
 }
@@ -76,7 +80,7 @@ async fn complete(database: TestDatabase, run: Run, script: &'static str) {
         let id = client.id;
         let issuer = server.origin();
         let output = tokio::task::spawn_blocking(move || {
-            let Registered { id, secret, method, redirect_uri } = &client;
+            let Registered { id, secret, method, redirect_uri, .. } = &client;
             run(script, &[&issuer, id, secret, method, redirect_uri, "wren", PASSWORD])
         });
         let Some(output) = output.await.unwrap() else { return };
@@ -108,8 +112,8 @@ async fn complete_with_openid(database: TestDatabase, run: Run, script: &'static
         let id = client.id;
         let issuer = server.origin();
         let output = tokio::task::spawn_blocking(move || {
-            let Registered { id, secret, method, redirect_uri } = &client;
-            let person = ["wren", PASSWORD, "RS256"];
+            let Registered { id, secret, method, redirect_uri, algorithm } = &client;
+            let person = ["wren", PASSWORD, algorithm];
             let told = [issuer.as_str(), id, secret, method, redirect_uri, SIGNED_OUT];
             run(script, &[&told[..], &person].concat())
         });

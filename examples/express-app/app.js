@@ -29,7 +29,7 @@ app.use(express.static(fileURLToPath(new URL("public", import.meta.url)), { inde
 app.post("/backchannel-logout", express.urlencoded({ extended: false }), async (request, response) => {
   try {
     const named = await oidc.verifyLogoutToken(request.body?.logout_token ?? "");
-    signIns.endByServer(named, "You were signed out by the server.");
+    if (named) signIns.endByServer(named, "You were signed out by the server.");
     response.status(200).end();
   } catch (error) {
     response.status(400).json({ error: "invalid_request", error_description: error.message });

@@ -101,7 +101,10 @@ export const randomState = client.randomState;
 const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
 const seenLogoutTokens = new Map();
 
-/** Verifies a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6). */
+/**
+ * Verifies a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6), and returns whom it
+ * names. Undefined for one that was here before: the server asks again when our answer was lost.
+ */
 export async function verifyLogoutToken(token) {
   const { found, keys } = await server();
   const metadata = found.serverMetadata();
@@ -118,7 +121,7 @@ export async function verifyLogoutToken(token) {
   if (!payload.sub && !payload.sid) throw new Error("it names neither a person nor a session");
   const now = Date.now() / 1000;
   for (const [jti, exp] of seenLogoutTokens) if (exp + 5 < now) seenLogoutTokens.delete(jti);
-  if (seenLogoutTokens.has(payload.jti)) throw new Error("seen before");
+  if (seenLogoutTokens.has(payload.jti)) return undefined;
   seenLogoutTokens.set(payload.jti, payload.exp);
   return payload;
 }

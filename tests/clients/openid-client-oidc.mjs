@@ -50,7 +50,8 @@ await assert.rejects(client.fetchUserInfo(config, last.access_token, claims.sub)
 });
 
 // The browser is still signed in: it comes back without a question, and the person is the same.
-const second = await signIn({ prompt: "none" });
+// A public client at a loopback address could be any program: it is asked about each time.
+const second = await signIn(method === "none" ? {} : { prompt: "none" });
 assert.equal(second.claims().sub, claims.sub);
 assert.equal(second.claims().auth_time, claims.auth_time);
 
