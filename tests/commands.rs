@@ -343,6 +343,8 @@ on_both_databases! {
             "authorization_codes": 0,
             "browser_sessions": 0,
             "revoked_access_tokens": 0,
+            "client_assertions": 0,
+            "pushed_requests": 0,
             "sign_in_failures": 0,
             "unused_clients": 0,
             "audit_events": 0,
