@@ -428,6 +428,20 @@ on_both_databases! {
         }
     }
 
+    async fn an_app_that_opened_a_popup_finds_its_window_again(database: TestDatabase) {
+        let (_server, world) = begin(database).await;
+        let popup = request(&world.public).with("display", "popup").with("prompt", "login");
+        let signed_in = world.sign_in(&world.person).await;
+        for browser in [&world.browser(), &signed_in] {
+            let page = browser.open(&popup).await.expect(200);
+            assert_eq!(page.header("cross-origin-opener-policy"), "");
+            assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
+        }
+        // Our own pages have nothing to do with whoever opened them.
+        let own = world.browser().http.get("/login").await.expect(200);
+        assert_eq!(own.header("cross-origin-opener-policy"), "same-origin");
+    }
+
     async fn a_session_young_enough_is_taken_as_it_is(database: TestDatabase) {
         let (server, world) = begin(database).await;
         let app = &world.public;

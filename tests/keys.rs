@@ -247,6 +247,19 @@ on_both_databases! {
         assert_eq!(secret_of(&tokens), 2);
         let there = world.device(&world.public).at(&two.origin, "Meadow/1.0 (test)");
         there.refresh(&tokens.refresh).await.tokens();
+        // Whoever asks the other node about the newest tokens of both forms learns that they count.
+        order(&one, Order::RotateNow(Which::All), NEVER).await;
+        kids(&one.http()).await;
+        let mut metadata = public_client("Fern Mail");
+        metadata.audience = vec!["https://api.example".into()];
+        let app = oauth::register(&one, "jwt-for-api", metadata).await;
+        for app in [&app, &world.with_audience] {
+            let tokens = world.tokens(app).await;
+            let api = world.device(&world.api).at(&two.origin, "API/1.0");
+            assert_eq!(api.introspect(&tokens.access).await["active"], true, "{}", app.id);
+            order(&one, Order::RotateNow(Which::All), NEVER).await;
+            kids(&one.http()).await;
+        }
         // A secret that nobody has yet may be on its way; its token is refused for now alone.
         let mut bytes = URL_SAFE_NO_PAD.decode(tokens.refresh.strip_prefix("prt_").unwrap()).unwrap();
         bytes[4] = 9;
@@ -282,6 +295,14 @@ on_both_databases! {
         assert_eq!(count(&one, "token_keys WHERE retired_at IS NOT NULL"), 1);
         assert_eq!(count(&one, "audit_events WHERE action = 'key.rotated'"), 3, "each once");
         assert_eq!(key_set(&one.http()).await, key_set(&two.http()).await);
+        // A secret takes no time to make, so that they come still closer together.
+        for round in 2..10 {
+            at_once(Order::RotateNow(Which::Secret)).await;
+            // Each of them was an order of its own, and none was half carried out.
+            assert_eq!(count(&one, "token_keys"), 2 + 6 * (round - 1));
+            let current = "token_keys WHERE current_since IS NOT NULL AND retired_at IS NULL";
+            assert_eq!(count(&one, current), 1);
+        }
     }
 
     async fn nothing_of_keys_that_others_may_know_counts_any_more(database: TestDatabase) {

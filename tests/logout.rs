@@ -394,6 +394,21 @@ on_both_databases! {
         house.assert_signed_out(&browser).await;
     }
 
+    async fn the_question_is_about_the_person_that_it_shows(database: TestDatabase) {
+        let house = House::start(database).await;
+        let (browser, _) = house.signed_in().await;
+        let fields = [("client_id", "rp"), ("post_logout_redirect_uri", AFTER)];
+        let question = assert_asks(browser.http.get(&path(&fields)).await);
+        // Meanwhile, in another tab.
+        let other = assert_asks(browser.http.get(&path(&fields)).await);
+        say_yes(&browser.http, &other).await.expect(303);
+        let login = browser.http.get("/login").await.expect(200);
+        browser.type_password(&login, &house.world.admin).await.expect(303);
+        let answer = say_yes(&browser.http, &question).await.expect(303);
+        assert_eq!(location(&answer), AFTER);
+        assert!(is_signed_in(&browser.http).await, "somebody else, who wasn't asked");
+    }
+
     async fn a_form_of_the_apps_own_page_works_as_well(database: TestDatabase) {
         let house = House::start(database).await;
         let (browser, tokens) = house.signed_in().await;

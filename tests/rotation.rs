@@ -349,7 +349,10 @@ on_both_databases! {
         let device = world.device(&world.public);
         let tokens = world.tokens(&world.public).await;
         let before = server.database.dump();
-        let answer = device.refresh(&altered(&tokens.refresh, part::KEY)).await;
+        // An id below the newest is of a secret that is gone, or never was.
+        let older = device.refresh(&altered(&tokens.refresh, part::KEY)).await;
+        older.refused(400, "invalid_grant");
+        let answer = device.refresh(&altered(&tokens.refresh, part::KEY - 1)).await;
         assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1);
         answer.refused(503, "temporarily_unavailable");
         assert_eq!(server.database.dump(), before);

@@ -220,8 +220,8 @@ async fn plant(
             for scope in &described {
                 scopes::add(connection, scope, &act)?;
             }
-            clients::register(connection, cli_id, cli_client, &act)?;
-            let (_, secret) = clients::register(connection, app_id, app_client, &act)?;
+            clients::register(connection, None, cli_id, cli_client, &act)?;
+            let (_, secret) = clients::register(connection, None, app_id, app_client, &act)?;
             let secret = secret
                 .ok_or_else(|| StorageError::Corrupt("the sample app got no secret".into()))?;
             Ok((secret, examples.register(connection, &act)?))

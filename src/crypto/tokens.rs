@@ -66,6 +66,19 @@ impl TokenKeys {
         Some(format!("{OPAQUE_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
+    /// Whether an opaque access token or a refresh token names a secret newer than all of these.
+    pub fn may_lack_key_of(&self, text: &str) -> bool {
+        let named = match RefreshToken::parse(text) {
+            Some(token) => Some(token.presented.key),
+            None => text
+                .strip_prefix(OPAQUE_PREFIX)
+                .and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok())
+                .and_then(|bytes| bytes.first_chunk::<4>().copied())
+                .map(|id| KeyId(u32::from_be_bytes(id))),
+        };
+        named.is_some_and(|key| !self.knows(key))
+    }
+
     /// Reads an opaque access token; `None` unless this server made it.
     pub fn read_opaque(&self, text: &str) -> Option<AccessToken> {
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(OPAQUE_PREFIX)?).ok()?;

@@ -54,7 +54,9 @@ impl ClaimsRequest {
         if text.len() > LONGEST {
             return Err(format!("claims is longer than {LONGEST} bytes"));
         }
-        serde_json::from_str(text).map_err(|_| {
+        // As values first: a struct would be read from an array as well.
+        let read = serde_json::from_str::<Value>(text).ok().filter(is_well_formed);
+        read.and_then(|read| serde_json::from_value(read).ok()).ok_or_else(|| {
             "claims is not the JSON of OpenID Connect Core section 5.5, such as \
              {\"userinfo\":{\"name\":{\"essential\":true}}}"
                 .to_owned()
@@ -70,6 +72,16 @@ impl ClaimsRequest {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// Whether it is an object, and what it asks for one by one are objects too, or null.
+fn is_well_formed(request: &Value) -> bool {
+    let Some(members) = request.as_object() else { return false };
+    ["userinfo", "id_token"].iter().filter_map(|name| members.get(*name)).all(|claims| {
+        claims
+            .as_object()
+            .is_some_and(|claims| claims.values().all(|asked| asked.is_object() || asked.is_null()))
+    })
 }
 
 #[cfg(test)]
@@ -91,7 +103,15 @@ mod tests {
 
     #[test]
     fn what_is_no_request() {
-        for bad in ["", "x", "[]", "1", r#"{"userinfo":[]}"#, r#"{"id_token":{"a":1}}"#] {
+        for bad in [
+            "",
+            "x",
+            "[]",
+            "1",
+            r#"{"userinfo":[]}"#,
+            r#"{"id_token":{"a":1}}"#,
+            r#"{"id_token":{"a":[]}}"#,
+        ] {
             assert!(ClaimsRequest::parse(bad).is_err(), "{bad}");
         }
         assert!(ClaimsRequest::parse(&format!("{{\"x\":\"{}\"}}", "y".repeat(5_000))).is_err());

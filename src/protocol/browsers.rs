@@ -88,7 +88,6 @@ pub fn sign_in(
     keys: &[PlainSecret],
     act: &Act,
 ) -> Result<Option<Holds>> {
-    let mut new = new;
     if !users::hold_active(connection, new.user_id, new.signed_in_at)? {
         return Ok(None);
     }
@@ -98,14 +97,15 @@ pub fn sign_in(
         others.insert(0, before);
     }
     let same = others.iter().position(|kept| kept.session.user_id == new.user_id);
-    let before = same.map(|place| others.remove(place));
-    if let Some(before) = &before {
-        new.id = before.session.id;
-    }
+    let before = same.map(|place| others.remove(place).session.id);
     let key = random::secret("");
     let state = if stays { STAYS } else { BRIEF };
-    let stored = StoredSession { key_hash: key.hash(), session: new, state: state.to_owned() };
+    let mut stored = StoredSession { key_hash: key.hash(), session: new, state: state.to_owned() };
+    let fresh = stored.session.id;
+    stored.session.id = before.unwrap_or(fresh);
     if before.is_none() || !browser_sessions::renew(connection, &stored)? {
+        // What was ended meanwhile stays ended.
+        stored.session.id = fresh;
         browser_sessions::add(connection, &stored)?;
     }
     while others.len() >= MOST {

@@ -72,10 +72,10 @@ pub struct Refused {
 /// What is done with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The app shows that it belongs to this very sign-in: sign out without a question.
-    SignOut,
-    /// Ask the person first.
-    Ask,
+    /// The app shows that it belongs to this very sign-in: end it without a question.
+    SignOut(BrowserSessionId),
+    /// Ask the person first whether to end this one.
+    Ask(BrowserSessionId),
     /// Nobody is signed in: back to the app.
     GoBack(Back),
     /// Nobody is signed in: say so, and where the app would like the person to go.
@@ -154,11 +154,14 @@ pub fn check(
 }
 
 impl Asked {
-    /// What is done where this browser's sign-in is this one, or none.
-    pub fn step(&self, keyring: &Keyring, current: Option<(BrowserSessionId, UserId)>) -> Step {
-        match (current, &self.hint, &self.back) {
-            (Some((session, user)), ..) if self.belongs_to(keyring, session, user) => Step::SignOut,
-            (Some(_), ..) => Step::Ask,
+    /// What is done where these sign-ins are in this browser, the one that it acts for first.
+    pub fn step(&self, keyring: &Keyring, here: &[(BrowserSessionId, UserId)]) -> Step {
+        if let Some((session, _)) = here.iter().find(|who| self.belongs_to(keyring, who)) {
+            return Step::SignOut(*session);
+        }
+        let meant = here.iter().find(|(_, user)| self.is_about(keyring, *user));
+        match (meant.or(here.first()), &self.hint, &self.back) {
+            (Some((session, _)), ..) => Step::Ask(*session),
             (None, Some(_), Some(back)) => Step::GoBack(back.clone()),
             (None, _, back) => Step::Say(back.clone()),
         }
@@ -166,9 +169,15 @@ impl Asked {
 
     /// Whether the hint is of this very sign-in and person (section 2: anything else must be
     /// asked about).
-    pub fn belongs_to(&self, keyring: &Keyring, session: BrowserSessionId, user: UserId) -> bool {
+    fn belongs_to(&self, keyring: &Keyring, (session, user): &(BrowserSessionId, UserId)) -> bool {
         let (Some(app), Some(hint)) = (&self.app, &self.hint) else { return false };
-        hint.sid.as_deref() == Some(keyring.sid(session, &app.id).as_str())
-            && hint.subject == subject::of(keyring, app, user)
+        self.is_about(keyring, *user)
+            && hint.sid.as_deref() == Some(keyring.sid(*session, &app.id).as_str())
+    }
+
+    /// Whether the hint is about this person.
+    fn is_about(&self, keyring: &Keyring, user: UserId) -> bool {
+        let (Some(app), Some(hint)) = (&self.app, &self.hint) else { return false };
+        hint.subject == subject::of(keyring, app, user)
     }
 }

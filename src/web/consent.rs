@@ -50,7 +50,7 @@ impl Before {
         let pending =
             Pending::open(&context.state, sealed, context.now).ok_or(PageError::RequestGone)?;
         let query = authorize::query_of(&pending.path).ok_or(PageError::RequestGone)?;
-        let checked = match authorize::check(&context.state, query).await? {
+        let checked = match authorize::check(&context.state, query, pending.round.began).await? {
             Ok(checked) => checked,
             Err(refused) => return authorize::refuse(context, refused).map(Err),
         };
@@ -99,7 +99,7 @@ async fn show(
         again: remembered.is_some_and(|before| !checked.scope.is_subset_of(&before.scope)),
         back_to: host_in_words(&checked.to.redirect_uri),
         request: before.sealed,
-        unreviewed: unreviewed(&checked),
+        unreviewed: unreviewed(checked),
     };
     let target = form_action_source(&checked.to.redirect_uri);
     context.send_as(StatusCode::OK, target.as_deref(), &view)

@@ -55,6 +55,16 @@ impl KeyKeeper {
         Ok(true)
     }
 
+    /// Before a token is judged: reads the keys again where it names one that isn't held and that
+    /// another node may have made a moment ago. Where that fails, the token is judged without.
+    pub async fn follow_for(&self, token: &str) {
+        if self.keyring.stored().may_lack_key_of(token)
+            && let Err(error) = self.follow().await
+        {
+            tracing::warn!(cause = %error, "the keys can't be read");
+        }
+    }
+
     /// Makes sure that there is a key that signs by this algorithm.
     ///
     /// # Errors

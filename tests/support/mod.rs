@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "the harness offers more than today's tests use")]
 
 pub mod apache;
+pub mod assertions;
 pub mod browser;
 pub mod clients;
 pub mod database;

@@ -86,7 +86,7 @@ impl Examples {
 
     /// Registers them.
     pub(super) fn register(self, connection: &mut Connection, act: &Act) -> Stored<Secrets> {
-        let mut register = |(id, metadata)| clients::register(connection, id, metadata, act);
+        let mut register = |(id, metadata)| clients::register(connection, None, id, metadata, act);
         let no_secret = || StorageError::Corrupt("an example got no secret".into());
         register(self.spa)?;
         Ok(Secrets {

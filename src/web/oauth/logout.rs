@@ -1,5 +1,7 @@
 //! `GET, POST /oauth/logout` (OpenID Connect RP-Initiated Logout), and the page that asks first.
 
+use std::time::Duration;
+
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -7,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::domain::client::ClientId;
 use crate::domain::redirect_uri::form_action_source;
 use crate::domain::scope::OFFLINE_ACCESS;
+use crate::domain::time::Timestamp;
 use crate::protocol::logout::{self, Asked, Back, Refused, Step};
 use crate::protocol::oauth_error;
 use crate::protocol::sessions::Apps;
@@ -15,7 +18,6 @@ use crate::storage::families::{self, Filter, Sort, State};
 use crate::web::browser::{self, SignedIn};
 use crate::web::form::{Fields, SubmittedForm, is_urlencoded};
 use crate::web::page::{Context, PageError, redirect, viewer};
-use crate::web::pending::Pending;
 use crate::web::views::{
     AppFace, DeveloperFacts, ErrorView, GoBack, LogoutView, Nav, SignedOutView, When,
 };
@@ -26,6 +28,8 @@ pub const PATH: &str = "/oauth/logout";
 const CONFIRM: &str = "/oauth/logout/confirm";
 /// How many sessions of a browser the page looks at for the names of their apps.
 const LOOK: i64 = 100;
+/// How long the question may stand.
+const LIFE: Duration = Duration::from_secs(3600);
 
 /// The routes of this endpoint: pages, with the browser's session.
 pub fn routes(config: &mut ServiceConfig) {
@@ -56,17 +60,22 @@ async fn logout(
         Ok(asked) => asked,
         Err(refused) => return refuse(&context, refused),
     };
-    let current = meant(&http, &context, &asked).await?;
-    let session = current.as_ref().map(|who| (who.session, who.account.id));
-    match (asked.step(&context.state.keyring, session), current) {
-        (Step::SignOut, Some(who)) => {
-            end(&http, &context, &who, &asked, false).await?;
+    let here = signed_in_here(&http).await?;
+    let sessions: Vec<_> = here.iter().map(|who| (who.session, who.account.id)).collect();
+    let found = |id| here.iter().find(|who| who.session == id);
+    match asked.step(&context.state.keyring, &sessions) {
+        Step::SignOut(session) => {
+            if let Some(who) = found(session) {
+                end(&http, &context, who, &asked, false).await?;
+            }
             Ok(leave(&context, asked.back.as_ref()))
         }
-        (Step::Ask, Some(who)) => ask(&context, &who, &asked, &parameters).await,
-        (Step::GoBack(back), _) => Ok(redirect(&back.location())),
-        (Step::Say(back), _) => say(&context, &asked, back.as_ref()),
-        (Step::SignOut | Step::Ask, None) => Err(PageError::internal("nobody is signed in")),
+        Step::Ask(session) => match found(session) {
+            Some(who) => ask(&context, who, &asked, &parameters).await,
+            None => say(&context, &asked, None),
+        },
+        Step::GoBack(back) => Ok(redirect(&back.location())),
+        Step::Say(back) => say(&context, &asked, back.as_ref()),
     }
 }
 
@@ -83,8 +92,9 @@ async fn confirm(
         Ok(asked) => asked,
         Err(refused) => return refuse(&context, refused),
     };
-    if let Some(who) = meant(&http, &context, &asked).await? {
-        end(&http, &context, &who, &asked, form.ticked("apps")).await?;
+    let here = signed_in_here(&http).await?;
+    if let Some(who) = here.iter().find(|who| who.session.to_string() == form.text("account")) {
+        end(&http, &context, who, &asked, form.ticked("apps")).await?;
     }
     Ok(leave(&context, asked.back.as_ref()))
 }
@@ -103,7 +113,12 @@ async fn check(context: &Context, sent: &Fields) -> Result<Result<Asked, Refused
     Ok(context.state.db.read(check).await?)
 }
 
-/// Ends this browser's sign-in. The one place where a request of an app does.
+/// Who is signed in, in this browser; for whom it acts first.
+async fn signed_in_here(http: &HttpRequest) -> Result<Vec<SignedIn>, PageError> {
+    Ok(browser::accounts(http).await?.all().cloned().collect())
+}
+
+/// Ends one sign-in of this browser. The one place where a request of an app does.
 async fn end(
     http: &HttpRequest,
     context: &Context,
@@ -115,19 +130,6 @@ async fn end(
     tracing::info!(endpoint = "logout", client = app.as_ref().map(ClientId::as_str), "signed out");
     let apps = if all { Apps::All } else { Apps::AskedBy(app) };
     browser::leave(http, &context.state, who, apps, &context.act(who)).await
-}
-
-/// Whose sign-in a request means: of the accounts of this browser the one that its hint belongs
-/// to, or else the one that it acts for.
-async fn meant(
-    http: &HttpRequest,
-    context: &Context,
-    asked: &Asked,
-) -> Result<Option<SignedIn>, PageError> {
-    let accounts = browser::accounts(http).await?;
-    let keyring = &context.state.keyring;
-    let hinted = accounts.all().find(|who| asked.belongs_to(keyring, who.session, who.account.id));
-    Ok(hinted.or(accounts.active.as_ref()).cloned())
 }
 
 async fn ask(
@@ -143,6 +145,7 @@ async fn ask(
         page: context.page(Nav::Nowhere, None),
         app: asked.app.as_ref().map(|app| AppFace::new(&app.metadata.name)),
         who: viewer(&who.account),
+        account: who.session.to_string(),
         request: seal(context, sent),
         apps: lasting_apps(context, who, asked).await?.join(", "),
         developer: asked.problem.map(|problem| DeveloperFacts {
@@ -234,14 +237,17 @@ fn posted(http: &HttpRequest, body: &[u8]) -> Result<Fields, PageError> {
     fields.ok_or_else(|| PageError::bad_request("the logout request isn't a form in UTF-8"))
 }
 
+/// What was sent, so that it survives a form and a step of ours; for an hour.
 fn seal(context: &Context, sent: &Fields) -> String {
     let query =
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(sent.pairs()).finish();
-    Pending::new(&format!("{PATH}?{query}"), context.now).seal(&context.state)
+    let text = format!("{} {query}", context.now.as_millis());
+    context.state.keyring.forms().seal_text("logout", &text)
 }
 
 fn open(context: &Context, sealed: &str) -> Option<Fields> {
-    let pending = Pending::open(&context.state, sealed, context.now)?;
-    let query = pending.path.strip_prefix(PATH)?.strip_prefix('?')?;
-    Fields::parse(query.as_bytes())
+    let text = context.state.keyring.forms().open_text("logout", sealed)?;
+    let (at, query) = text.split_once(' ')?;
+    let at = Timestamp::from_millis(at.parse().ok()?);
+    (context.now.since(at) <= LIFE).then(|| Fields::parse(query.as_bytes())).flatten()
 }

@@ -227,6 +227,8 @@ pub struct LogoutView {
     pub app: Option<AppFace>,
     /// Who would be signed out.
     pub who: Viewer,
+    /// The id of that sign-in.
+    pub account: String,
     /// The sealed request.
     pub request: String,
     /// The names of other apps that stay signed in unless they are named too: "Fern Mail, Moss".

@@ -383,11 +383,12 @@ fn samples(fill: Fill) -> Vec<(&'static str, String)> {
         "sign-out": SignOutView { page: gate(), who: lines().split_off(1) };
         "sign-out-several": SignOutView { page: gate(), who: lines() };
         "signed-out-back": SignedOutView { page: gate(), others: None, back: Some(GoBack { address: APP.into(), name: fill.text("Meadow Notes") }) };
-        "logout": LogoutView { page: gate(), app: Some(app()), who: who.clone(), request: fill.text("req"), apps: fill.text("Fern Mail, Orchard"), developer: None };
+        "logout": LogoutView { page: gate(), app: Some(app()), who: who.clone(), account: fill.text("id"), request: fill.text("req"), apps: fill.text("Fern Mail, Orchard"), developer: None };
         "logout-nobody": LogoutView {
             page: gate(),
             app: None,
             who,
+            account: fill.text("id"),
             request: fill.text("req"),
             apps: String::new(),
             developer: Some(DeveloperFacts {
@@ -691,7 +692,7 @@ fn without_our_script(name: &str, html: String) -> String {
         return html;
     }
     let url = assets::url(if html.contains("href=\"/id/") { "/id" } else { "" }, "form_post.js");
-    let script = format!("<script src=\"{url}\"></script>");
+    let script = format!("<script src=\"{url}\" defer></script>");
     assert_eq!(html.matches(&script).count(), 1, "{html}");
     html.replace(&script, "")
 }
@@ -899,8 +900,8 @@ fn forms_have_the_fields_that_handlers_read() {
         ("login-again", "/login/cancel", vec!["csrf", "request"]),
         ("login-accounts", "/login/accounts", vec!["account", "csrf", "request"]),
         ("sign-out", "/logout", vec!["account", "csrf"]),
-        ("logout", "/oauth/logout/confirm", vec!["apps", "csrf", "request"]),
-        ("logout-nobody", "/oauth/logout/confirm", vec!["csrf", "request"]),
+        ("logout", "/oauth/logout/confirm", vec!["account", "apps", "csrf", "request"]),
+        ("logout-nobody", "/oauth/logout/confirm", vec!["account", "csrf", "request"]),
         ("setup", "/setup", vec!["csrf", "display_name", "email", "link", "password", "username"]),
         (
             "admin-revoke",
