@@ -53,7 +53,7 @@ manager.events.addSilentRenewError(renewalFailed);
 
 // Another tab signed in, renewed or signed out.
 addEventListener("storage", async (event) => {
-  if (event.key?.startsWith("oidc.user:")) show(await manager.getUser());
+  if (event.key?.startsWith("oidc.user:") && !(await manager.getUser(true))) show(null);
 });
 
 button("sign-in", () => manager.signinRedirect());
