@@ -17,12 +17,14 @@ use super::failure::Failure;
 use crate::clock::Clock;
 use crate::crypto::passwords;
 use crate::demo::{self, AppConfig};
+use crate::domain::account::Account;
 use crate::domain::client::{AuthMethod, ClientId, ClientMetadata};
+use crate::domain::profile::Field;
 use crate::domain::scope::{Risk, ScopeDescription};
 use crate::domain::secret::PlainSecret;
 use crate::protocol::accounts::{self, NewAccount};
 use crate::protocol::act::Act;
-use crate::protocol::{clients, scopes};
+use crate::protocol::{clients, profiles, scopes};
 use crate::server::Server;
 use crate::settings::{Settings, SettingsFlags, Sources};
 use crate::storage::StorageError;
@@ -50,6 +52,7 @@ struct Person {
     email: &'static str,
     password: &'static str,
     is_admin: bool,
+    says: &'static [(Field, &'static str)],
 }
 
 const ADA: Person = Person {
@@ -58,6 +61,27 @@ const ADA: Person = Person {
     email: "ada@northfield.example",
     password: "winter garden gate",
     is_admin: false,
+    says: &[
+        (Field::GivenName, "Ada"),
+        (Field::MiddleName, "May"),
+        (Field::FamilyName, "Fern"),
+        (Field::Nickname, "Addie"),
+        (Field::Gender, "female"),
+        (Field::Birthdate, "1990-12-24"),
+        (Field::Picture, "https://people.northfield.example/ada.png"),
+        (Field::Profile, "https://people.northfield.example/ada"),
+        (Field::Website, "https://ada.northfield.example/"),
+        (Field::Zoneinfo, "Europe/London"),
+        (Field::Locale, "en-GB"),
+        // Of the numbers that are kept free for stories.
+        (Field::PhoneNumber, "+442079460958"),
+        (Field::StreetAddress, "2 Fern Walk\nFlat 3"),
+        (Field::Locality, "Leeds"),
+        (Field::Region, "West Yorkshire"),
+        (Field::PostalCode, "LS1 4AP"),
+        (Field::Country, "United Kingdom"),
+        (Field::Formatted, "Ada Fern\n2 Fern Walk, Flat 3\nLeeds LS1 4AP\nUnited Kingdom"),
+    ],
 };
 
 const LINDEN: Person = Person {
@@ -66,12 +90,32 @@ const LINDEN: Person = Person {
     email: "linden@northfield.example",
     password: "seven slow herons",
     is_admin: true,
+    says: &[
+        (Field::GivenName, "Linden"),
+        (Field::MiddleName, "Reed"),
+        (Field::FamilyName, "Marsh"),
+        (Field::Nickname, "Lin"),
+        (Field::Gender, "male"),
+        (Field::Birthdate, "0000-02-29"),
+        (Field::Picture, "https://people.northfield.example/linden.png"),
+        (Field::Profile, "https://people.northfield.example/linden"),
+        (Field::Website, "https://linden.northfield.example/"),
+        (Field::Zoneinfo, "Europe/Berlin"),
+        (Field::Locale, "de-DE"),
+        (Field::PhoneNumber, "+493023125001"),
+        (Field::StreetAddress, "Lindenallee 4"),
+        (Field::Locality, "Berlin"),
+        (Field::Region, "Berlin"),
+        (Field::PostalCode, "10115"),
+        (Field::Country, "Germany"),
+        (Field::Formatted, "Linden Marsh\nLindenallee 4\n10115 Berlin\nGermany"),
+    ],
 };
 
 const APP_ID: &str = "meadow-notes";
 const APP_SCOPE: &str = "openid profile email notes.read notes.write offline_access";
 const CLI_ID: &str = "meadow-cli";
-const CLI_SCOPE: &str = "openid profile notes.read offline_access";
+const CLI_SCOPE: &str = "openid profile email address phone notes.read offline_access";
 const CLI_REDIRECT: &str = "http://127.0.0.1/callback";
 
 /// The example pair of RFC 7636 appendix B, so that the guide can be pasted.
@@ -199,7 +243,7 @@ async fn plant(
             display_name: person.display_name.to_owned(),
             is_admin: person.is_admin,
         };
-        people.push((account, hash));
+        people.push((account, hash, person.says));
     }
     let described = [
         scope("notes.read", "Read your notes and notebooks", Risk::Read),
@@ -214,8 +258,9 @@ async fn plant(
     let act = Act::operator(clock.now());
     let secrets = database
         .write(move |connection| {
-            for (account, hash) in people {
-                accounts::add(connection, &account, hash, &act)?;
+            for (account, hash, says) in people {
+                let id = accounts::add(connection, &account, hash, &act)?.id;
+                profiles::change(connection, id, |account| fill_in(account, says), &act)?;
             }
             for scope in &described {
                 scopes::add(connection, scope, &act)?;
@@ -228,6 +273,16 @@ async fn plant(
         })
         .await?;
     Ok(secrets)
+}
+
+/// What somebody says of themselves, all of it confirmed.
+fn fill_in(account: &mut Account, says: &[(Field, &str)]) {
+    account.email_verified = true;
+    for (field, text) in says {
+        // The tests find them without fault.
+        let _ = account.profile.set(*field, text);
+    }
+    account.profile.phone_number_verified = true;
 }
 
 fn scope(name: &str, description: &str, risk: Risk) -> ScopeDescription {
@@ -282,6 +337,8 @@ the code out of the address that the browser ends at (nothing listens there):
 Within a minute:
      curl {site}/oauth/token -d grant_type=authorization_code -d client_id={CLI_ID} \\
        -d redirect_uri={CLI_REDIRECT} -d code_verifier={VERIFIER} -d code=CODE
+Who signed in, as far as they allowed it:
+     curl {site}/oauth/userinfo -H \"Authorization: Bearer ACCESS_TOKEN\"
 And as often as you like:
      curl {site}/oauth/token -d grant_type=refresh_token -d client_id={CLI_ID} -d refresh_token=TOKEN
 
@@ -311,6 +368,16 @@ mod tests {
         for person in [ADA, LINDEN] {
             let names = [person.username, person.email, person.display_name];
             assert_eq!(password_policy::check(person.password, minimum, &names), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_people_say_everything_that_can_be_said_without_fault() {
+        for person in [ADA, LINDEN] {
+            for (field, name) in Field::ALL {
+                let (_, text) = person.says.iter().find(|(own, _)| *own == field).unwrap();
+                assert_eq!(field.read(text).as_deref(), Ok(*text), "{name}");
+            }
         }
     }
 

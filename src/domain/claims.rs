@@ -50,6 +50,11 @@ pub fn of_scope(scope: &str) -> &'static [&'static str] {
     SCOPES.iter().find(|(own, _)| *own == scope).map_or(&[], |(_, claims)| claims)
 }
 
+/// Whether a scope gives this claim.
+pub fn is_given(scope: &Scope, claim: &str) -> bool {
+    scope.iter().any(|own| of_scope(own).contains(&claim))
+}
+
 /// The claim of this name with the scope that it belongs to.
 fn known(name: &str) -> Option<(&'static str, &'static str)> {
     SCOPES.iter().find_map(|(scope, claims)| {
@@ -95,6 +100,14 @@ pub fn told(
         }
     }
     told
+}
+
+/// The claims of a scope that this person has something to tell by.
+pub fn filled<'a>(
+    person: &'a Account,
+    scope: &str,
+) -> impl Iterator<Item = &'static str> + use<'a> {
+    of_scope(scope).iter().copied().filter(|name| value(person, name).is_some())
 }
 
 /// The value of one claim; `None` where there is nothing to tell.

@@ -2,6 +2,7 @@
 //! answers where it covers all of it; otherwise they are asked on a page of ours.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use oxide_auth::endpoint::{
     OwnerConsent, OwnerSolicitor, QueryParameter, Solicitation, WebRequest, WebResponse,
@@ -29,6 +30,7 @@ pub fn solicit(checked: &Checked, owner: UserId, remembered: Option<&Consent>) -
     let mut solicitor = Remembered {
         owner,
         remembered,
+        claims: checked.claims(),
         skip_consent: checked.client.metadata.skip_consent,
         identity_assured: checked.client.metadata.identity_is_assured(&checked.to.redirect_uri),
     };
@@ -42,6 +44,7 @@ pub fn solicit(checked: &Checked, owner: UserId, remembered: Option<&Consent>) -
 struct Remembered<'a> {
     owner: UserId,
     remembered: Option<&'a Consent>,
+    claims: BTreeSet<&'static str>,
     skip_consent: bool,
     identity_assured: bool,
 }
@@ -50,7 +53,13 @@ impl OwnerSolicitor<Request> for Remembered<'_> {
     fn check_consent(&mut self, _: &mut Request, asked: Solicitation) -> OwnerConsent<Page> {
         match asked.pre_grant().scope.to_string().parse::<Scope>() {
             Ok(scope)
-                if !must_ask(self.remembered, &scope, self.skip_consent, self.identity_assured) =>
+                if !must_ask(
+                    self.remembered,
+                    &scope,
+                    &self.claims,
+                    self.skip_consent,
+                    self.identity_assured,
+                ) =>
             {
                 OwnerConsent::Authorized(self.owner.to_string())
             }

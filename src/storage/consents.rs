@@ -1,8 +1,11 @@
 //! What people allowed apps.
 
+use std::collections::BTreeSet;
+
 use diesel::Connection as _;
 use diesel::prelude::*;
 
+use super::clients::{list_from_json, list_to_json};
 use super::connection::Connection;
 use super::error::{Result, StorageError};
 use super::schema::consents as c;
@@ -12,11 +15,12 @@ use crate::domain::id::UserId;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 
-type Row = (String, i64, i64);
+type Row = (String, i64, i64, String);
 
-fn consent((scope, granted_at, updated_at): Row) -> Result<Consent> {
+fn consent((scope, granted_at, updated_at, claims): Row) -> Result<Consent> {
     Ok(Consent {
         scope: scope.parse().map_err(StorageError::Corrupt)?,
+        claims: list_from_json(&claims)?.into_iter().collect(),
         granted_at: Timestamp::from_millis(granted_at),
         updated_at: Timestamp::from_millis(updated_at),
     })
@@ -30,29 +34,40 @@ pub fn find(
 ) -> Result<Option<Consent>> {
     c::table
         .filter(c::user_id.eq(user.as_bytes().as_slice()).and(c::client_id.eq(client.as_str())))
-        .select((c::scope, c::granted_at, c::updated_at))
+        .select((c::scope, c::granted_at, c::updated_at, c::claims))
         .first::<Row>(connection)
         .optional()?
         .map(consent)
         .transpose()
 }
 
-/// Remembers that this person allows this app this scope, beside what they allowed before.
+/// Remembers that this person allows this app this scope, and these claims beside it, beside what
+/// they allowed before.
 pub fn allow(
     connection: &mut Connection,
     user: UserId,
     client: &ClientId,
     scope: &Scope,
+    claims: &BTreeSet<&str>,
     now: Timestamp,
 ) -> Result<()> {
     let row = c::table
         .filter(c::user_id.eq(user.as_bytes().to_vec()).and(c::client_id.eq(client.to_string())));
+    let mut claims: BTreeSet<String> = claims.iter().map(|claim| (*claim).to_owned()).collect();
     let all = match find(connection, user, client)? {
-        Some(before) => before.scope.union(scope),
+        Some(before) => {
+            claims.extend(before.claims);
+            before.scope.union(scope)
+        }
         None => scope.clone(),
     };
+    let claims = list_to_json(&claims.into_iter().collect::<Vec<_>>());
     let rows = diesel::update(row)
-        .set((c::scope.eq(all.to_string()), c::updated_at.eq(now.as_millis())))
+        .set((
+            c::scope.eq(all.to_string()),
+            c::claims.eq(&claims),
+            c::updated_at.eq(now.as_millis()),
+        ))
         .execute(connection)?;
     if rows == 0 {
         let inserted = connection.transaction::<_, StorageError, _>(|connection| {
@@ -61,6 +76,7 @@ pub fn allow(
                     c::user_id.eq(user.as_bytes().as_slice()),
                     c::client_id.eq(client.as_str()),
                     c::scope.eq(scope.to_string()),
+                    c::claims.eq(&claims),
                     c::granted_at.eq(now.as_millis()),
                     c::updated_at.eq(now.as_millis()),
                 ))
@@ -81,12 +97,12 @@ pub fn of_user(connection: &mut Connection, user: UserId) -> Result<Vec<(ClientI
     c::table
         .filter(c::user_id.eq(user.as_bytes().as_slice()))
         .order(c::updated_at.desc())
-        .select((c::client_id, c::scope, c::granted_at, c::updated_at))
-        .load::<(String, String, i64, i64)>(connection)?
+        .select((c::client_id, c::scope, c::granted_at, c::updated_at, c::claims))
+        .load::<(String, String, i64, i64, String)>(connection)?
         .into_iter()
-        .map(|(client, scope, granted_at, updated_at)| {
+        .map(|(client, scope, granted_at, updated_at, claims)| {
             let client = ClientId::parse(&client).map_err(StorageError::Corrupt)?;
-            Ok((client, consent((scope, granted_at, updated_at))?))
+            Ok((client, consent((scope, granted_at, updated_at, claims))?))
         })
         .collect()
 }

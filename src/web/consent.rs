@@ -11,10 +11,14 @@ use super::form::SubmittedForm;
 use super::oauth::authorize;
 use super::page::{Context, PageError, viewer};
 use super::pending::Pending;
+use super::state::AppState;
 use super::views::{
     self, ConsentView, Nav, ScopeInfo, ScopeWords, Unreviewed, When, scope_blocks, scope_lines,
     words,
 };
+use crate::domain::account::Account;
+use crate::domain::claims;
+use crate::domain::profile::Field;
 use crate::domain::redirect_uri::{self, form_action_source, host_in_words};
 use crate::domain::scope::{Risk, ScopeDescription};
 use crate::protocol::authorize::{Checked, Next};
@@ -83,20 +87,18 @@ async fn show(
             Ok((scopes::list(connection)?, consents::find(connection, user, &client)?))
         })
         .await?;
+    let claims = checked.claims();
     let lines = scope_lines(
         &infos(&checked.scope.iter().collect::<Vec<_>>(), &described),
-        &ScopeWords {
-            site: context.state.settings.site_name.clone(),
-            email: Some(who.account.email.clone()),
-            idle: words::span(context.state.settings.tokens.refresh_idle.as_secs()),
-        },
+        &claims.iter().copied().collect::<Vec<_>>(),
+        &scope_words(&context.state, &who.account),
     );
     let view = ConsentView {
         page: context.page(Nav::Nowhere, None),
         app: face(&context.state, &checked.client),
         who: viewer(&who.account),
         scopes: scope_blocks(lines),
-        again: remembered.is_some_and(|before| !checked.scope.is_subset_of(&before.scope)),
+        again: remembered.is_some_and(|before| !before.covers(&checked.scope, &claims)),
         back_to: host_in_words(&checked.to.redirect_uri),
         request: before.sealed,
         unreviewed: unreviewed(checked),
@@ -144,6 +146,19 @@ fn unreviewed(checked: &Checked) -> Option<Unreviewed> {
         this_computer: url::Url::parse(&checked.to.redirect_uri)
             .is_ok_and(|uri| redirect_uri::is_loopback(&uri)),
     })
+}
+
+/// What the sentences of scopes need to know of this person.
+pub fn scope_words(state: &AppState, account: &Account) -> ScopeWords {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    ScopeWords {
+        site: state.settings.site_name.clone(),
+        email: some(&account.email),
+        phone: some(account.profile.get(Field::PhoneNumber)),
+        address: some(&account.profile.address_line()),
+        also: views::claims::also(claims::filled(account, "profile")),
+        idle: words::span(state.settings.tokens.refresh_idle.as_secs()),
+    }
 }
 
 /// The words that the database has for these scopes.

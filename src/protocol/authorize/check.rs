@@ -2,6 +2,7 @@
 //! oxide-auth's machine over our registrar.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use oxide_auth::code_grant::authorization::{Authorization, Input, Output};
 use oxide_auth::code_grant::extensions::Pkce;
@@ -11,6 +12,7 @@ use oxide_auth::primitives::registrar::{ClientUrl, ExactUrl, Registrar};
 use super::asked::Asked;
 use super::{ErrorAnswer, Parameters, ResponseMode, Return};
 use crate::crypto::keyring::Keyring;
+use crate::domain::claims;
 use crate::domain::client::{Client, ClientId, GrantType};
 use crate::domain::resource::Resources;
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID, Scope};
@@ -86,6 +88,15 @@ impl Checked {
     /// A refusal of this request, on its way back to the client.
     pub fn refusal(&self, code: Code, description: &'static str) -> ErrorAnswer {
         ErrorAnswer { to: self.to.clone(), code, description: description.into() }
+    }
+
+    /// The claims that it asks for one by one beyond its scope, as far as this client may: the
+    /// person has to be asked about them too.
+    pub fn claims(&self) -> BTreeSet<&'static str> {
+        let asked = self.asked.claims.as_ref();
+        asked.map_or_else(BTreeSet::new, |asked| {
+            claims::beyond(asked, &self.scope, &self.client.metadata.scope)
+        })
     }
 
     /// Whether it is an OpenID request (OpenID Connect Core section 3.1.2.1), and no plain OAuth.

@@ -4,19 +4,22 @@ use std::collections::HashMap;
 
 use actix_web::{HttpResponse, web};
 
+use crate::domain::claims;
 use crate::domain::client::{Client, ClientId};
-use crate::domain::scope::{Risk as DomainRisk, Scope, ScopeDescription};
+use crate::domain::consent::Consent;
+use crate::domain::scope::{Risk as DomainRisk, ScopeDescription};
 use crate::domain::time::Timestamp;
 use crate::protocol::{endings, sessions};
 use crate::storage::families::{self, Filter, Sort};
 use crate::storage::{clients, consents, scopes};
 use crate::web::browser::SignedIn;
+use crate::web::consent::scope_words;
 use crate::web::form::SubmittedForm;
 use crate::web::names::Names;
 use crate::web::page::{Context, PageError};
 use crate::web::views::{
     AccountAppsView, AppFace, AppThing, Nav, Risk, ScopeInfo, ScopeWords, Tick, Tone, When, count,
-    scope_lines, words,
+    scope_lines,
 };
 
 /// Sessions that are looked at for when an app was last used.
@@ -46,11 +49,7 @@ pub async fn show(context: Context, who: SignedIn) -> Result<HttpResponse, PageE
         .await?;
 
     let ms = now.as_millis();
-    let words = ScopeWords {
-        site: context.state.settings.site_name.clone(),
-        email: Some(who.account.email.clone()),
-        idle: words::span(context.state.settings.tokens.refresh_idle.as_secs()),
-    };
+    let words = scope_words(&context.state, &who.account);
     let by_id: HashMap<&str, &Client> =
         all.iter().map(|client| (client.id.as_str(), client)).collect();
     let apps = allowed
@@ -62,7 +61,7 @@ pub async fn show(context: Context, who: SignedIn) -> Result<HttpResponse, PageE
                 face: AppFace::new(&client.metadata.name),
                 host: hosts(client),
                 used: used.get(id.as_str()).map(|(at, _)| When::on(ms, at.as_millis())),
-                ticks: ticks(&consent.scope, &described, &words),
+                ticks: ticks(consent, &described, &words),
             })
         })
         .collect();
@@ -89,8 +88,9 @@ fn hosts(client: &Client) -> String {
         .unwrap_or_default()
 }
 
-fn ticks(scope: &Scope, described: &[ScopeDescription], words: &ScopeWords) -> Vec<Tick> {
-    let asked: Vec<ScopeInfo<'_>> = scope
+fn ticks(consent: &Consent, described: &[ScopeDescription], words: &ScopeWords) -> Vec<Tick> {
+    let asked: Vec<ScopeInfo<'_>> = consent
+        .scope
         .iter()
         .map(|name| {
             let known = described.iter().find(|known| known.name == name);
@@ -104,7 +104,14 @@ fn ticks(scope: &Scope, described: &[ScopeDescription], words: &ScopeWords) -> V
             }
         })
         .collect();
-    scope_lines(&asked, words).iter().map(Tick::of).collect()
+    // What a scope gives by now isn't said twice.
+    let claims: Vec<&str> = consent
+        .claims
+        .iter()
+        .map(String::as_str)
+        .filter(|claim| !claims::is_given(&consent.scope, claim))
+        .collect();
+    scope_lines(&asked, &claims, words).iter().map(Tick::of).collect()
 }
 
 /// `POST /account/apps/{client_id}/remove`

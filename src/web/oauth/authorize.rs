@@ -189,15 +189,19 @@ pub async fn grant(
         .db
         .write(move |connection| {
             if remember {
-                let client = &checked.client.id;
-                consents::allow(connection, owner.user, client, &checked.scope, now)?;
+                let (client, claims) = (&checked.client.id, checked.claims());
+                consents::allow(connection, owner.user, client, &checked.scope, &claims, now)?;
+                let mut detail = checked.scope.to_string();
+                for claim in claims {
+                    detail.push_str(&format!(", claim {claim}"));
+                }
                 act.record(
                     connection,
                     "consent.granted",
                     Some(("client", client.to_string())),
                     Some(owner.user),
                     Some(client.to_string()),
-                    Some(checked.scope.to_string()),
+                    Some(detail),
                 )?;
             }
             browser_sessions::touch_by_id(connection, owner.browser, now)?;

@@ -171,9 +171,9 @@ mod tests {
         for (request, body) in [
             (both, &body[..]),
             (post(), &twice[..]),
-            (post(), b"access_token=%ff"),
-            (post().uri("/oauth/userinfo?access_token=pat_x"), b""),
-            (TestRequest::get().uri("/oauth/userinfo?a=b&access%5Ftoken=pat_x"), b""),
+            (post(), &b"access_token=%ff"[..]),
+            (post().uri("/oauth/userinfo?access_token=pat_x"), &b""[..]),
+            (TestRequest::get().uri("/oauth/userinfo?a=b&access%5Ftoken=pat_x"), &b""[..]),
         ] {
             assert!(matches!(read(request, body), Err(Refusal::InvalidRequest(_))));
         }

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod claims;
 pub mod device;
 pub mod form;
 pub mod gate;

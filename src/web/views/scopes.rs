@@ -1,5 +1,7 @@
 //! What an app asks for, in sentences, in groups of rising risk.
 
+use super::claims::claim_line;
+
 /// What a scope may do to the data of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Risk {
@@ -21,12 +23,18 @@ pub struct ScopeInfo<'a> {
 }
 
 /// The words that the sentences need.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ScopeWords {
     /// The name of the site.
     pub site: String,
     /// The person's email address, shown with the sentence about it.
     pub email: Option<String>,
+    /// Their telephone number, likewise.
+    pub phone: Option<String>,
+    /// Their postal address, likewise.
+    pub address: Option<String>,
+    /// What their profile says beside name and picture, from [`also`](super::claims::also).
+    pub also: Option<String>,
     /// How long access lasts unused: "30 days".
     pub idle: String,
 }
@@ -104,10 +112,10 @@ pub fn scope_line(scope: ScopeInfo<'_>, words: &ScopeWords) -> ScopeLine {
     };
     match scope.name {
         "openid" => line(ScopeGroup::Know, "Know your account number here", None),
-        "profile" => line(ScopeGroup::Know, "See your name", None),
+        "profile" => line(ScopeGroup::Know, "See your name and picture", words.also.clone()),
         "email" => line(ScopeGroup::Know, "See your email address", words.email.clone()),
-        "phone" => line(ScopeGroup::Know, "See your phone number", None),
-        "address" => line(ScopeGroup::Know, "See your postal address", None),
+        "phone" => line(ScopeGroup::Know, "See your phone number", words.phone.clone()),
+        "address" => line(ScopeGroup::Know, "See your postal address", words.address.clone()),
         "offline_access" => line(
             ScopeGroup::Away,
             "Keep this access when you aren’t using the app",
@@ -131,10 +139,15 @@ pub fn scope_line(scope: ScopeInfo<'_>, words: &ScopeWords) -> ScopeLine {
     }
 }
 
-/// The sentences of several scopes, least risk first, each once.
-pub fn scope_lines(scopes: &[ScopeInfo<'_>], words: &ScopeWords) -> Vec<ScopeLine> {
+/// The sentences of several scopes, and of claims that are asked for one by one beside them,
+/// least risk first, each once.
+pub fn scope_lines(
+    scopes: &[ScopeInfo<'_>],
+    claims: &[&str],
+    words: &ScopeWords,
+) -> Vec<ScopeLine> {
     let identity = |name: &str| matches!(name, "profile" | "email" | "phone" | "address");
-    let told = scopes.iter().any(|scope| identity(scope.name));
+    let told = !claims.is_empty() || scopes.iter().any(|scope| identity(scope.name));
     let alone = scopes.iter().all(|scope| matches!(scope.name, "openid" | "offline_access"));
     let mut lines: Vec<ScopeLine> = Vec::new();
     for scope in scopes {
@@ -145,6 +158,11 @@ pub fn scope_lines(scopes: &[ScopeInfo<'_>], words: &ScopeWords) -> Vec<ScopeLin
         if scope.name == "openid" && alone {
             line.sentence.push_str(", and nothing else about you");
         }
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    for line in claims.iter().filter_map(|claim| claim_line(claim, words)) {
         if !lines.contains(&line) {
             lines.push(line);
         }
@@ -224,6 +242,9 @@ mod tests {
         ScopeWords {
             site: "Northfield ID".into(),
             email: Some("ada@northfield.example".into()),
+            phone: Some("+442079460958".into()),
+            address: None,
+            also: Some("Also your username".into()),
             idle: "30 days".into(),
         }
     }
@@ -248,7 +269,7 @@ mod tests {
             named("email"),
             named("email"),
         ];
-        let blocks = scope_blocks(scope_lines(&asked, &words()));
+        let blocks = scope_blocks(scope_lines(&asked, &[], &words()));
         let titles: Vec<_> =
             blocks.iter().map(|block| (block.group.title(), block.lines.len())).collect();
         assert_eq!(
@@ -266,11 +287,25 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_by_itself_is_told_of_once_and_openid_goes_under() {
+        let lines = scope_lines(&[named("openid")], &["name", "phone_number"], &words());
+        let told: Vec<_> =
+            lines.iter().map(|line| (line.sentence.as_str(), line.detail.as_deref())).collect();
+        assert_eq!(
+            told,
+            [("See your name", None), ("See your phone number", Some("+442079460958"))]
+        );
+        let lines = scope_lines(&[named("email"), named("profile")], &["email"], &words());
+        assert_eq!(lines.len(), 2, "{lines:?}");
+    }
+
+    #[test]
     fn openid_alone_says_so() {
-        let lines = scope_lines(&[named("openid"), named("offline_access")], &words());
+        let lines = scope_lines(&[named("openid"), named("offline_access")], &[], &words());
         assert_eq!(lines[0].sentence, "Know your account number here, and nothing else about you");
         let lines = scope_lines(
             &[named("openid"), described("notes.read", "Read your notes", None)],
+            &[],
             &words(),
         );
         assert_eq!(lines[0].sentence, "Know your account number here");

@@ -171,9 +171,12 @@ fn scopes(fill: Fill) -> Vec<ScopeLine> {
     let words = ScopeWords {
         site: fill.text("Northfield ID"),
         email: Some("ada@northfield.example".into()),
+        phone: Some(fill.text("+442079460958")),
+        address: Some(fill.text("2 Fern Walk, Leeds")),
+        also: Some("Also your username and birthday".into()),
         idle: "30 days".into(),
     };
-    scope_lines(&asked, &words)
+    scope_lines(&asked, &[], &words)
 }
 
 fn session_view(fill: Fill, stem: Stem, badge: Badge, alarmed: bool) -> AdminSessionView {
