@@ -189,6 +189,15 @@ impl Server {
         self.server.handle()
     }
 
+    /// Makes the key of ID tokens, where there is none yet: [`Server::run`] does it beside the
+    /// first requests, since RSA takes its time.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub async fn make_keys(&self) -> Result<(), StorageError> {
+        self.state.keys.ready(Algorithm::Rs256, self.state.now()).await
+    }
+
     /// Serves until SIGTERM, SIGINT or its handle stops it; then finishes what it has begun.
     ///
     /// # Errors

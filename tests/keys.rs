@@ -172,6 +172,27 @@ on_both_databases! {
         assert_eq!(count(&one, "audit_events WHERE action = 'key.rotated'"), 2);
     }
 
+    async fn what_a_client_registers_is_there_before_it_is_needed(database: TestDatabase) {
+        let (server, _world) = begin(database).await;
+        let algorithms = |set: &jsonwebtoken::jwk::JwkSet| {
+            let algorithms = set.keys.iter().map(|key| key.common.key_algorithm.unwrap());
+            let mut all: Vec<String> = algorithms.map(|one| one.to_string()).collect();
+            all.sort();
+            all
+        };
+        order(&server, Order::Upkeep, NEVER).await;
+        assert_eq!(algorithms(&key_set(&server.http()).await), ["ES256", "RS256"]);
+        let mut metadata = public_client("Meadow Notes");
+        metadata.details.userinfo_signed_response_alg = Some(Algorithm::EdDsa);
+        metadata.details.id_token_signed_response_alg = Some(Algorithm::Ps256);
+        oauth::register(&server, "unusual", metadata).await;
+        for _ in 0..2 {
+            order(&server, Order::Upkeep, NEVER).await;
+            let all = algorithms(&key_set(&server.http()).await);
+            assert_eq!(all, ["ES256", "EdDSA", "PS256", "RS256"]);
+        }
+    }
+
     async fn keys_are_replaced_by_age(database: TestDatabase) {
         let (server, world) = begin(database).await;
         let app = &world.public;

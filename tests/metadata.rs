@@ -163,6 +163,17 @@ on_both_databases! {
         assert_eq!(document["response_types_supported"], json!(["code"]));
     }
 
+    async fn what_is_switched_on_is_told(database: TestDatabase) {
+        let settings =
+            [("registration.mode", "open"), ("registration.client_id_documents", "true")];
+        let server = LocalServer::start_with(database, &settings).await;
+        let http = server.http();
+        let document = http.get(OPENID).await.expect(200).json();
+        assert_eq!(document["client_id_metadata_document_supported"], true);
+        let address = document["registration_endpoint"].as_str().unwrap();
+        assert_ne!(http.get(address).await.status, 404);
+    }
+
     async fn the_operators_pages_are_told_where_they_are_set(database: TestDatabase) {
         let policy = "https://northfield.example/privacy";
         let server = LocalServer::start_with(database, &[("policy_uri", policy)]).await;

@@ -13,7 +13,7 @@ use crate::domain::key_life::{self, KeyLife, KeyState, PUBLISHED_FIRST, Step};
 use crate::domain::time::Timestamp;
 use crate::domain::token_family::{EndCause, KeyId};
 use crate::storage::keys::{self as stored, StoredSigningKey, StoredTokenKey, in_state};
-use crate::storage::{Connection, Database, Result, StorageError, families};
+use crate::storage::{Connection, Database, Result, StorageError, clients, families};
 
 /// After so long no node can still have begun a session with a secret that was given up.
 const SETTLED: Duration = Duration::from_secs(120);
@@ -160,6 +160,15 @@ fn lacking(
             lacking.push(algorithm);
         }
     }
+    if order == Order::Upkeep {
+        // What a client asked for is there before it is needed.
+        for algorithm in clients::signing_algorithms(connection)? {
+            if pair(&all, algorithm).0.is_none() {
+                lacking.push(algorithm);
+                anything = true;
+            }
+        }
+    }
     anything |= all.iter().any(|key| key.life.is_over(now));
     let secrets = stored::token_keys(connection)?;
     let (current, next) = secret_pair(&secrets);
@@ -229,8 +238,13 @@ impl Change {
             let fresh = place.map(|place| fresh.swap_remove(place));
             self.signing(connection, &all, algorithm, fresh)?;
         }
-        if self.order == Order::Upkeep {
+        if order == Order::Upkeep {
             let now = self.act.now;
+            for fresh in fresh.iter().filter(|fresh| pair(&all, fresh.algorithm).0.is_none()) {
+                let key = fresh.sealed(&self.sealer, KeyLife::first(now));
+                keys::add(connection, |connection| stored::add_signing_key(connection, &key))?;
+                self.began(connection, key.kid, Some(fresh.algorithm.name()))?;
+            }
             for key in all.iter().filter(|key| key.life.is_over(now)) {
                 self.remove_signing(connection, &key.kid)?;
             }

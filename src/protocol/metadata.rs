@@ -6,45 +6,16 @@ use serde_json::{Map, Value, json};
 use super::authorize::ResponseMode;
 use crate::domain::algorithm::Algorithm;
 use crate::domain::authentication::ACR_VALUES;
+use crate::domain::claims;
 use crate::domain::client::{AuthMethod, GrantType};
 use crate::domain::client_details::SubjectType;
 
 /// Scopes with words of their own on the consent page.
 const SCOPES: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
 
-/// What ID tokens say by themselves, and the standard claims (OpenID Connect Core section 5.1).
-const CLAIMS: [&str; 30] = [
-    "iss",
-    "sub",
-    "aud",
-    "exp",
-    "iat",
-    "auth_time",
-    "nonce",
-    "acr",
-    "amr",
-    "at_hash",
-    "sid",
-    "name",
-    "given_name",
-    "family_name",
-    "middle_name",
-    "nickname",
-    "preferred_username",
-    "profile",
-    "picture",
-    "website",
-    "gender",
-    "birthdate",
-    "zoneinfo",
-    "locale",
-    "updated_at",
-    "email",
-    "email_verified",
-    "address",
-    "phone_number",
-    "phone_number_verified",
-];
+/// What ID tokens say by themselves.
+const ID_TOKEN_CLAIMS: [&str; 11] =
+    ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"];
 
 /// What depends on the installation.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +40,7 @@ pub fn document(installed: &Installed<'_>) -> Value {
     for part in [
         endpoints(installed),
         sign_in(),
-        claims(installed),
+        told(installed),
         requests(),
         clients(installed),
         logout(installed),
@@ -122,7 +93,7 @@ fn sign_in() -> Value {
 }
 
 /// What is told of a person, and how it is signed.
-fn claims(installed: &Installed<'_>) -> Value {
+fn told(installed: &Installed<'_>) -> Value {
     let mut scopes: Vec<&str> = SCOPES.to_vec();
     for described in installed.scopes {
         if !scopes.contains(&described.as_str()) {
@@ -132,7 +103,7 @@ fn claims(installed: &Installed<'_>) -> Value {
     let subjects: Vec<&str> = SubjectType::ALL.iter().map(|(_, name)| *name).collect();
     json!({
         "scopes_supported": scopes,
-        "claims_supported": CLAIMS,
+        "claims_supported": ID_TOKEN_CLAIMS.into_iter().chain(claims::all()).collect::<Vec<_>>(),
         "claim_types_supported": ["normal"],
         "claims_parameter_supported": true,
         "subject_types_supported": subjects,

@@ -8,9 +8,11 @@ use super::error::{Result, StorageError};
 use super::families::{from_duration, to_duration};
 use super::schema::{clients as c, meta};
 use crate::domain::access_token::AccessTokenFormat;
+use crate::domain::algorithm::Algorithm;
 use crate::domain::client::{
     AuthMethod, Client, ClientId, ClientMetadata, GrantType, RefreshPolicy,
 };
+use crate::domain::client_details::ClientDetails;
 use crate::domain::client_standing::{Origin, Standing};
 use crate::domain::secret::HashedSecret;
 use crate::domain::time::Timestamp;
@@ -225,6 +227,26 @@ pub fn find_many(connection: &mut Connection, ids: &[ClientId]) -> Result<Vec<Cl
 /// All clients by name.
 pub fn list(connection: &mut Connection) -> Result<Vec<Client>> {
     clients(c::table.order((c::name.asc(), c::id.asc())).load::<Row>(connection)?)
+}
+
+/// The algorithms that clients asked for what is signed for them, and that RS256 doesn't cover.
+pub fn signing_algorithms(connection: &mut Connection) -> Result<Vec<Algorithm>> {
+    let details = c::table
+        .filter(c::details.like("%_signed_response_alg%"))
+        .select(c::details)
+        .load::<String>(connection)?;
+    let mut found = Vec::new();
+    for text in details {
+        let details: ClientDetails = serde_json::from_str(&text)
+            .map_err(|error| StorageError::Corrupt(format!("client: details: {error}")))?;
+        let asked = [details.id_token_signed_response_alg, details.userinfo_signed_response_alg];
+        for algorithm in asked.into_iter().flatten() {
+            if !found.contains(&algorithm) {
+                found.push(algorithm);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Changes what an administrator chose about a client. Whether it is there.

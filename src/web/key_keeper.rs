@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::root_secret::RootSecret;
 use crate::crypto::signing::Algorithm;
+use crate::domain::client::Client;
 use crate::domain::time::Timestamp;
 use crate::protocol::act::Act;
+use crate::protocol::id_token;
 use crate::protocol::key_rotation::{self, Order, Rotated};
 use crate::protocol::keys::{self, FreshKey};
 use crate::storage::keys::epoch;
@@ -84,6 +86,18 @@ impl KeyKeeper {
         let root = Arc::clone(&self.root);
         self.db.write(move |connection| keys::add_first(connection, &root, &fresh, now)).await?;
         self.follow().await.map(|_| ())
+    }
+
+    /// Makes sure that there is a key for all that is signed for this client.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub async fn ready_for(&self, client: &Client, now: Timestamp) -> Result<()> {
+        self.ready(id_token::algorithm(&client.metadata), now).await?;
+        match client.metadata.details.userinfo_signed_response_alg {
+            Some(algorithm) => self.ready(algorithm, now).await,
+            None => Ok(()),
+        }
     }
 
     /// Carries out an order, and puts what came of it in force here.

@@ -117,6 +117,8 @@ async fn node(
     let thread = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
             let server = Server::bind_to(settings, own_clock, listener).await.unwrap();
+            // From here on nothing writes by itself.
+            server.make_keys().await.unwrap();
             let _ = ready.send((server.handle(), server.database().clone()));
             server.run().await.unwrap();
         });

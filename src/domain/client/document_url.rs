@@ -54,7 +54,7 @@ mod tests {
             "https://app.example/",
             "https://app.example:8443/oauth/client?v=2",
             "https://localhost:8443/client.json",
-            "https://xn--gre-xka.example/a%20b",
+            "https://xn--mnchen-3ya.example/a%20b",
         ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }

@@ -119,7 +119,7 @@ async fn exchange(
         verifier: given("code_verifier").map(PlainSecret::new),
         resources: resources(fields, state)?,
     };
-    state.keys.ready(id_token::algorithm(&client.metadata), arrived).await?;
+    state.keys.ready_for(&client, arrived).await?;
     let caller = client_address::caller(http, state);
     let act = Act {
         now: arrived,
@@ -255,7 +255,7 @@ async fn told(
 ) -> Result<(TokenAnswer, Worth), OAuthError> {
     let session = session_of(&outcome);
     if matches!(&outcome, RotateOutcome::Given(_, family) if family.scope.contains(OPENID)) {
-        state.keys.ready(id_token::algorithm(&client.metadata), state.now()).await?;
+        state.keys.ready_for(client, state.now()).await?;
     }
     let asked = asked(state, &outcome).await?;
     let issuing = issuing(state);

@@ -23,6 +23,7 @@ pub async fn userinfo(
         Ok(token) => token,
         Err(refusal) => return refuse(&refusal),
     };
+    state.keys.follow_for(&token).await;
     let (keyring, issuer, now) = (state.keyring.clone(), state.issuer().to_owned(), state.now());
     let told = state
         .db

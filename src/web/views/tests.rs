@@ -808,7 +808,7 @@ fn every_icon_and_file_exists() {
 #[test]
 fn every_link_and_form_stays_below_the_base() {
     // The paths that handlers answer, without what follows an id.
-    const KNOWN: [&str; 28] = [
+    const KNOWN: [&str; 29] = [
         "/login",
         "/login/accounts",
         "/login/again",
@@ -822,6 +822,7 @@ fn every_link_and_form_stays_below_the_base() {
         "/account/sessions",
         "/account/sessions/end-others",
         "/account/apps",
+        "/account/profile",
         "/account/security",
         "/account/security/password",
         "/admin",
@@ -838,7 +839,7 @@ fn every_link_and_form_stays_below_the_base() {
         "/static",
         "",
     ];
-    const WITH_ID: [&str; 17] = [
+    const WITH_ID: [&str; 18] = [
         "/account/sessions/*/end",
         "/account/apps/*/remove",
         "/account/alarms/*",
@@ -848,6 +849,7 @@ fn every_link_and_form_stays_below_the_base() {
         "/admin/sessions/*",
         "/admin/sessions/*/read",
         "/admin/users/*",
+        "/admin/users/*/profile",
         "/admin/users/*/sign-out",
         "/admin/users/*/disable",
         "/admin/users/*/enable",
