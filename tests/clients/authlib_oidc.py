@@ -20,6 +20,7 @@ from authlib.integrations.requests_client import OAuth2Session  # noqa: E402
 from authlib.oidc.core import CodeIDToken, UserInfo  # noqa: E402
 from authlib.oidc.discovery import OpenIDProviderMetadata, get_well_known_url  # noqa: E402
 from joserfc import jwt  # noqa: E402
+from joserfc.errors import InvalidKeyIdError  # noqa: E402
 from joserfc.jwk import KeySet  # noqa: E402
 
 from browser import Browser  # noqa: E402
@@ -29,7 +30,7 @@ SCOPE = "openid profile email offline_access"
 
 metadata = OpenIDProviderMetadata(requests.get(get_well_known_url(ISSUER, external=True), timeout=10).json())
 assert metadata["issuer"] == ISSUER
-keys = KeySet.import_key_set(requests.get(metadata["jwks_uri"], timeout=10).json())
+keys = None
 assert ALG in metadata["id_token_signing_alg_values_supported"], metadata
 
 app = OAuth2Session(
@@ -54,9 +55,21 @@ def begin(**more):
     return browser.open(start, REDIRECT_URI), state, verifier, nonce
 
 
+def decoded(id_token):
+    """By the keys at hand; they are fetched again when there is a new one."""
+    global keys
+    try:
+        if keys is not None:
+            return jwt.decode(id_token, keys, algorithms=[ALG])
+    except InvalidKeyIdError:
+        pass
+    keys = KeySet.import_key_set(requests.get(metadata["jwks_uri"], timeout=10).json())
+    return jwt.decode(id_token, keys, algorithms=[ALG])
+
+
 def verified(answer, **expected):
     """The claims of an answer's ID token, held against the keys and the standard's rules."""
-    token = jwt.decode(answer["id_token"], keys, algorithms=[ALG])
+    token = decoded(answer["id_token"])
     claims = CodeIDToken(
         token.claims,
         token.header,

@@ -14,6 +14,7 @@ os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 
 import requests  # noqa: E402
 from joserfc import jwt  # noqa: E402
+from joserfc.errors import InvalidKeyIdError  # noqa: E402
 from joserfc.jwk import KeySet  # noqa: E402
 from oauthlib.oauth2 import InvalidGrantError  # noqa: E402
 from requests.auth import HTTPBasicAuth  # noqa: E402
@@ -24,7 +25,7 @@ from browser import Browser  # noqa: E402
 ISSUER, CLIENT_ID, SECRET, METHOD, REDIRECT_URI, POST_LOGOUT_URI, USERNAME, PASSWORD, ALG = sys.argv[1:]
 
 metadata = requests.get(f"{ISSUER}/.well-known/openid-configuration", timeout=10).json()
-keys = KeySet.import_key_set(requests.get(metadata["jwks_uri"], timeout=10).json())
+keys = None
 
 # How each way to authenticate is said to this library.
 ways = {
@@ -47,8 +48,20 @@ session = OAuth2Session(
 session.trust_env = False
 
 
+def decoded(id_token):
+    """By the keys at hand; they are fetched again when there is a new one."""
+    global keys
+    try:
+        if keys is not None:
+            return jwt.decode(id_token, keys, algorithms=[ALG])
+    except InvalidKeyIdError:
+        pass
+    keys = KeySet.import_key_set(requests.get(metadata["jwks_uri"], timeout=10).json())
+    return jwt.decode(id_token, keys, algorithms=[ALG])
+
+
 def verified(answer):
-    claims = jwt.decode(answer["id_token"], keys, algorithms=[ALG]).claims
+    claims = decoded(answer["id_token"]).claims
     registry = jwt.JWTClaimsRegistry(
         iss={"essential": True, "value": ISSUER},
         aud={"essential": True, "value": CLIENT_ID},

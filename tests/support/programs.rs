@@ -28,7 +28,7 @@ impl Program {
         let mut path = vec![node.parent().unwrap().to_path_buf()];
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
         let mut keeper = Command::new("sh")
-            .args(["-c", "(eval \"$1\") </dev/null & read -r line; kill -9 -- -$$", "keeper", line])
+            .args(["-c", "(eval \"$1\") </dev/null & read -r line; kill -9 -$$", "keeper", line])
             .current_dir(tools::repository())
             .env("PATH", std::env::join_paths(path).unwrap())
             .env("NO_PROXY", "localhost,127.0.0.1")
