@@ -71,6 +71,11 @@ impl Suite {
         Suite { server, world, discovery, client, other }
     }
 
+    /// Fills in all that the person can say of themselves.
+    pub async fn fill_profile(&self) {
+        oauth::fill_profile(&self.server, &self.world.person).await;
+    }
+
     /// Registers one more client.
     pub async fn register(&self, id: &str, metadata: ClientMetadata) -> App {
         oauth::register(&self.server, id, metadata).await
