@@ -29,6 +29,7 @@ use crate::storage::{Database, Options, StorageError};
 use crate::telemetry;
 use crate::web::app_face::{self, Pictures};
 use crate::web::browser::{self, Store};
+use crate::web::client_keys::RemoteKeys;
 use crate::web::cookies::CookieNames;
 use crate::web::key_keeper::KeyKeeper;
 use crate::web::setup as setup_page;
@@ -153,6 +154,7 @@ impl Server {
             link.map(|link| format!("{}/setup?link={}", settings.issuer.as_str(), link.reveal()));
         let state = AppState {
             clients: KnownClients::default(),
+            client_keys: RemoteKeys::default(),
             keys: KeyKeeper::new(db.clone(), keyring.clone(), Arc::clone(&root)),
             db,
             keyring,

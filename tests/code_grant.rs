@@ -173,7 +173,7 @@ on_both_databases! {
                     }
                     _ => {
                         clients::remove(connection, &client, &act)?;
-                        clients::register(connection, client, public_client("Another"), &act)?;
+                        clients::register(connection, None, client, public_client("Another"), &act)?;
                     }
                 }
                 Ok(())
@@ -318,7 +318,7 @@ on_both_databases! {
         let act = Act::operator(server.now());
         let own = ClientId::parse(id).unwrap();
         let secret = server.db
-            .write(move |connection| clients::rotate_secret(connection, &own, &act))
+            .write(move |connection| clients::rotate_secret(connection, None, &own, &act))
             .await.unwrap().unwrap();
         post(Some(&header), &[]).await.refused(401, "invalid_client");
         post(Some(&basic(id, secret.reveal())), &[]).await.refused(400, "invalid_grant");

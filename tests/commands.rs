@@ -220,7 +220,7 @@ on_both_databases! {
         let public = bench.json(&["client", "update", "app", "--type", "public", "--no-introspect"]);
         assert_eq!(public["token_endpoint_auth_method"], "none");
         assert_eq!((stored(), public.get("client_secret")), ("0".into(), None));
-        assert!(bench.refused(&["client", "rotate-secret", "app"], 1).contains("public"));
+        assert!(bench.refused(&["client", "rotate-secret", "app"], 1).contains("has no secret"));
         let back = bench.json(&["client", "update", "app", "--type", "confidential"]);
         assert!(back["client_secret"].is_string());
 
@@ -343,6 +343,8 @@ on_both_databases! {
             "authorization_codes": 0,
             "browser_sessions": 0,
             "revoked_access_tokens": 0,
+            "client_assertions": 0,
+            "pushed_requests": 0,
             "sign_in_failures": 0,
             "unused_clients": 0,
             "audit_events": 0,

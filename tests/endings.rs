@@ -600,7 +600,7 @@ on_both_databases! {
         let again = house
             .one
             .db
-            .write(move |connection| clients::register(connection, id, metadata, &act));
+            .write(move |connection| clients::register(connection, None, id, metadata, &act));
         assert!(matches!(again.await, Err(StorageError::Duplicate)));
         let _node = house.one.another_node().await;
         let begun = Instant::now();

@@ -66,7 +66,7 @@ on_both_databases! {
         let secret = scene
             .change(&app, |connection, id, act| {
                 let client = stored(connection, id)?;
-                clients::rotate_secret(connection, &client.id, act)
+                clients::rotate_secret(connection, None, &client.id, act)
             })
             .await
             .map(|secret: PlainSecret| secret.reveal().to_owned());
@@ -84,7 +84,7 @@ on_both_databases! {
             .change(&app, |connection, id, act| {
                 let mut metadata = stored(connection, id)?.metadata;
                 metadata.rotation = Rotation::Strict;
-                clients::update(connection, id, &metadata, act)
+                clients::update(connection, None, id, &metadata, act)
             })
             .await;
         let [there, here] = scene.devices(&app);
@@ -104,7 +104,7 @@ on_both_databases! {
                     if with {
                         metadata.grants.push(GrantType::RefreshToken);
                     }
-                    clients::update(connection, id, &metadata, act)
+                    clients::update(connection, None, id, &metadata, act)
                 })
                 .await;
             for device in &scene.devices(&app) {

@@ -120,7 +120,7 @@ on_both_databases! {
         }
         let lists = [
             ("response_types_supported", vec!["code"]),
-            ("response_modes_supported", vec!["query", "form_post"]),
+            ("response_modes_supported", vec!["query", "fragment", "form_post"]),
             ("subject_types_supported", vec!["public", "pairwise"]),
             ("id_token_signing_alg_values_supported", vec!["RS256", "PS256", "ES256", "EdDSA"]),
             ("userinfo_signing_alg_values_supported", vec!["RS256", "PS256", "ES256", "EdDSA"]),

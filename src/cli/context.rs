@@ -6,10 +6,14 @@ use secrecy::SecretString;
 
 use super::failure::Failure;
 use crate::clock::Clock;
+use crate::crypto::keyring;
 use crate::crypto::passwords::Cost;
+use crate::crypto::root_secret::{RootSecret, Sealer};
+use crate::domain::client::AuthMethod;
 use crate::protocol::act::Act;
+use crate::protocol::keys;
 use crate::settings::{LogSettings, PasswordSettings, Settings, SettingsFlags, Sources};
-use crate::storage::{Database, Options};
+use crate::storage::{Database, Options, StorageError};
 use crate::telemetry;
 
 /// An open, migrated database and what the operator configured.
@@ -38,6 +42,32 @@ impl Context {
             clock.follow(theirs);
         }
         Ok(Self { settings, database, act: Act::operator(clock.now()) })
+    }
+}
+
+impl Context {
+    /// What seals the secret of a client, where it signs with it; then this machine needs the
+    /// key file that the database belongs to.
+    pub(super) async fn sealer(&self, method: AuthMethod) -> Result<Option<Sealer>, Failure> {
+        if method != AuthMethod::ClientSecretJwt {
+            return Ok(None);
+        }
+        let path = &self.settings.secret_key_file;
+        let known = self.database.read(keys::fingerprint).await?;
+        if known.is_some() && !path.exists() {
+            return Err(Failure::Failed(format!(
+                "a secret that a client signs with is kept sealed, which needs the key file: put \
+                 it at {}, or name it by --secret-key-file",
+                path.display()
+            )));
+        }
+        let root = RootSecret::load_or_create(path).map_err(Failure::because)?;
+        match known {
+            Some(known) if known != root.fingerprint() => {
+                Err(StorageError::OtherRootSecret { known, ours: root.fingerprint() }.into())
+            }
+            _ => Ok(Some(keyring::client_secrets(&root))),
+        }
     }
 }
 

@@ -1,4 +1,7 @@
-//! `perennial demo`: a throw-away server, two people, two apps, and what to click.
+//! `perennial demo`: a throw-away server, two people, two apps, and what to click; and what the
+//! programs in `examples/` need.
+
+mod examples;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -7,6 +10,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
+use self::examples::Examples;
 use super::answer::Answer;
 use super::context;
 use super::failure::Failure;
@@ -33,6 +37,8 @@ pub(super) struct Demo {
     /// The sample app's port
     #[arg(long, default_value_t = 8081)]
     app_port: u16,
+    #[command(flatten)]
+    examples: examples::Ports,
 }
 
 /// So short that a person sees the app refresh, and sees it learn of its revocation.
@@ -132,7 +138,8 @@ impl Demo {
         let settings = settings(&site, folder.path())?;
         context::quiet_log(&settings.log)?;
         let clock = Clock::system();
-        let secret = plant(&settings, &clock, &app).await?;
+        let examples = Examples::new(self.examples)?;
+        let (secret, others) = plant(&settings, &clock, &app, examples).await?;
         let server = Server::bind_to(settings, clock, listener).await.map_err(Failure::because)?;
         let sample = demo::serve(
             app_listener,
@@ -148,7 +155,8 @@ impl Demo {
         let sample_handle = sample.handle();
         let sample_end = actix_web::rt::spawn(sample);
 
-        let guide = guide(&site, &app, secret.reveal());
+        let others = examples::guide(&site, self.examples, &others);
+        let guide = guide(&site, &app, secret.reveal(), &others);
         let mut out = io::stdout().lock();
         // Nobody may be reading it; the server is there all the same.
         let _ = out.write_all(guide.as_bytes()).and_then(|()| out.flush());
@@ -176,8 +184,7 @@ fn refuse_settings(flags: &SettingsFlags) -> Result<(), Failure> {
         || !flags.set.is_empty();
     if given {
         return Err(Failure::Usage(
-            "the demo takes no settings but --port and --app-port; `perennial serve` takes all"
-                .to_owned(),
+            "the demo takes no settings but its ports; `perennial serve` takes all".to_owned(),
         ));
     }
     Ok(())
@@ -210,12 +217,20 @@ fn settings(site: &str, folder: &Path) -> Result<Settings, Failure> {
         ("site_name", "Northfield ID"),
         ("tokens.access_token_seconds", seconds.as_str()),
         ("tokens.retry_window_seconds", seconds.as_str()),
+        // The examples are told of sign-outs at addresses of this machine.
+        ("fetch.allow_private_networks", "true"),
         ("shutdown_seconds", "1"),
     ]))?)
 }
 
-/// Makes the database and puts people, apps and scopes there. Returns the sample app's secret.
-async fn plant(settings: &Settings, clock: &Clock, app: &str) -> Result<PlainSecret, Failure> {
+/// Makes the database and puts people, apps and scopes there. Returns the sample app's secret,
+/// and those of the examples.
+async fn plant(
+    settings: &Settings,
+    clock: &Clock,
+    app: &str,
+    examples: Examples,
+) -> Result<(PlainSecret, examples::Secrets), Failure> {
     let database = context::database(settings)?;
     database.migrate()?;
     let cost = context::cost(&settings.passwords);
@@ -241,7 +256,7 @@ async fn plant(settings: &Settings, clock: &Clock, app: &str) -> Result<PlainSec
     let cli_client =
         client("Meadow on the command line", AuthMethod::None, CLI_REDIRECT, CLI_SCOPE)?;
     let act = Act::operator(clock.now());
-    let secret = database
+    let secrets = database
         .write(move |connection| {
             for (account, hash, says) in people {
                 let id = accounts::add(connection, &account, hash, &act)?.id;
@@ -250,12 +265,14 @@ async fn plant(settings: &Settings, clock: &Clock, app: &str) -> Result<PlainSec
             for scope in &described {
                 scopes::add(connection, scope, &act)?;
             }
-            clients::register(connection, cli_id, cli_client, &act)?;
-            let (_, secret) = clients::register(connection, app_id, app_client, &act)?;
-            secret.ok_or_else(|| StorageError::Corrupt("the sample app got no secret".into()))
+            clients::register(connection, None, cli_id, cli_client, &act)?;
+            let (_, secret) = clients::register(connection, None, app_id, app_client, &act)?;
+            let secret = secret
+                .ok_or_else(|| StorageError::Corrupt("the sample app got no secret".into()))?;
+            Ok((secret, examples.register(connection, &act)?))
         })
         .await?;
-    Ok(secret)
+    Ok(secrets)
 }
 
 /// What somebody says of themselves, all of it confirmed.
@@ -286,7 +303,7 @@ fn client(
 }
 
 /// What to click, in order, with every address and credential.
-fn guide(site: &str, app: &str, app_secret: &str) -> String {
+fn guide(site: &str, app: &str, app_secret: &str, examples: &str) -> String {
     let mut text = String::new();
     let scope = CLI_SCOPE.replace(' ', "+");
     // Writing to a String can't fail.
@@ -327,6 +344,7 @@ And as often as you like:
 
 Meadow Notes itself is {APP_ID}, with the secret {app_secret}.
 
+{examples}
 Ctrl-C ends the demo.
 ",
         ada = ADA.display_name,
@@ -392,7 +410,7 @@ mod tests {
 
     #[test]
     fn the_guide_has_every_address_and_credential() {
-        let text = guide("http://localhost:1", "http://localhost:2", "pcs_x");
+        let text = guide("http://localhost:1", "http://localhost:2", "pcs_x", "cd examples/x\n");
         for part in [
             "http://localhost:2\n",
             "http://localhost:1/admin/sessions",
@@ -400,6 +418,7 @@ mod tests {
             LINDEN.password,
             CLI_ID,
             "pcs_x",
+            "cd examples/x\n",
         ] {
             assert!(text.contains(part), "{part}");
         }

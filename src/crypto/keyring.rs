@@ -24,6 +24,7 @@ pub struct Keyring {
 /// What is derived from the root secret, and stays.
 struct Fixed {
     forms: Sealer,
+    client_secrets: Sealer,
     callers: CallerHasher,
     names: CallerHasher,
     cookies: [u8; 64],
@@ -45,6 +46,11 @@ pub struct HeldKey {
     pub life: KeyLife,
 }
 
+/// The key that seals the secrets that clients sign with, for who has no keyring.
+pub fn client_secrets(root: &RootSecret) -> Sealer {
+    root.sealer("client secrets")
+}
+
 impl Keyring {
     /// The keys of this root secret and this database.
     pub fn new(root: &RootSecret, stored: StoredKeys) -> Self {
@@ -52,6 +58,7 @@ impl Keyring {
         Self {
             fixed: Arc::new(Fixed {
                 forms: root.sealer("forms"),
+                client_secrets: client_secrets(root),
                 callers: CallerHasher::new(&*root.derive::<32>("callers")),
                 names: CallerHasher::new(&*root.derive::<32>("names for clients")),
                 cookies: *cookies,
@@ -63,6 +70,11 @@ impl Keyring {
     /// The key that seals the sign-in's parameters and the CSRF cookie.
     pub fn forms(&self) -> &Sealer {
         &self.fixed.forms
+    }
+
+    /// The key that seals the secrets that clients sign with.
+    pub fn client_secrets(&self) -> &Sealer {
+        &self.fixed.client_secrets
     }
 
     /// The key that hashes callers and throttle keys.

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 pub use crate::domain::algorithm::Algorithm;
 
-fn jwt(algorithm: Algorithm) -> JwtAlgorithm {
+pub(super) fn jwt(algorithm: Algorithm) -> JwtAlgorithm {
     match algorithm {
         Algorithm::Es256 => JwtAlgorithm::ES256,
         Algorithm::EdDsa => JwtAlgorithm::EdDSA,

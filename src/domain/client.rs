@@ -74,15 +74,31 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// Its secret in the body.
     ClientSecretPost,
+    /// An assertion that it signed with its secret (OpenID Connect Core section 9).
+    ClientSecretJwt,
+    /// An assertion that it signed with its private key (the same, RFC 7523).
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
     /// All of them, with their registered names.
-    pub const ALL: [(Self, &'static str); 3] = [
+    pub const ALL: [(Self, &'static str); 5] = [
         (Self::None, "none"),
         (Self::ClientSecretBasic, "client_secret_basic"),
         (Self::ClientSecretPost, "client_secret_post"),
+        (Self::ClientSecretJwt, "client_secret_jwt"),
+        (Self::PrivateKeyJwt, "private_key_jwt"),
     ];
+
+    /// Whether it works by a secret that the client and this server share.
+    pub fn has_secret(self) -> bool {
+        !matches!(self, Self::None | Self::PrivateKeyJwt)
+    }
+
+    /// Whether it works by assertions that the client signs.
+    pub fn is_by_assertion(self) -> bool {
+        matches!(self, Self::ClientSecretJwt | Self::PrivateKeyJwt)
+    }
 
     /// Its registered name.
     pub fn name(self) -> &'static str {
@@ -154,8 +170,10 @@ pub struct Client {
     pub created_at: Timestamp,
     /// What may be changed about it.
     pub metadata: ClientMetadata,
-    /// The hash of its secret; none for a public client.
+    /// The hash of its secret; none for a client without one.
     pub secret: Option<HashedSecret>,
+    /// The secret itself, sealed under the root secret: only where the client signs with it.
+    pub sealed_secret: Option<Vec<u8>>,
     /// Where it comes from.
     pub standing: Standing,
 }

@@ -100,6 +100,10 @@ pub struct ClientDetails {
     /// What its assertions are signed with; none: any that its keys and method allow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<String>,
+    /// Whether the audience of its assertions is the issuer and nothing else (FAPI 2.0 Security
+    /// Profile section 5.3.2.1). Our own; there is no registered name.
+    #[serde(skip_serializing_if = "is_false")]
+    pub assertion_audience_is_issuer: bool,
     /// What its request objects are signed with; none: any that its keys allow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_object_signing_alg: Option<String>,

@@ -15,6 +15,7 @@ pub mod claims;
 pub mod claims_request;
 pub mod client;
 pub mod client_details;
+pub mod client_keys;
 pub mod client_standing;
 pub mod consent;
 pub mod history;

@@ -12,7 +12,7 @@ mod parameters;
 pub(super) use answer::with_query;
 pub use answer::{Answer, ErrorAnswer, ResponseMode, Return};
 pub use asked::Asked;
-pub use check::{Checked, PageKind, PageRefusal, Refused, check};
+pub use check::{Checked, PageKind, PageRefusal, Refused, check, refusal};
 pub use grant::{Owner, grant};
 pub use next::{Next, Present, Round, next};
 pub use parameters::Parameters;

@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::client_assertion;
 use super::oauth_error::OAuthError;
 use crate::domain::client::{AuthMethod, Client, ClientId};
 use crate::domain::secret::PlainSecret;
@@ -17,8 +18,20 @@ pub struct Credentials {
     pub client_id: ClientId,
     /// The secret, and where it stood.
     pub secret: Option<PlainSecret>,
+    /// The assertion that it signed. Only [`super::client_assertion`] can judge one.
+    pub assertion: Option<String>,
     /// How it was offered.
     pub method: AuthMethod,
+}
+
+/// The parameters in which a request may say who its client is.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Offered<'a> {
+    pub client_id: Option<&'a str>,
+    pub client_secret: Option<&'a str>,
+    pub client_assertion_type: Option<&'a str>,
+    pub client_assertion: Option<&'a str>,
 }
 
 /// Reads what a request offers. `header` is the whole Authorization header.
@@ -26,21 +39,20 @@ pub struct Credentials {
 /// # Errors
 /// `invalid_request` where two ways are mixed; `invalid_client` where one is malformed or none
 /// is there.
-pub fn read(
-    header: Option<&str>,
-    body_id: Option<&str>,
-    body_secret: Option<&str>,
-) -> Result<Credentials, OAuthError> {
+pub fn read(header: Option<&str>, body: Offered<'_>) -> Result<Credentials, OAuthError> {
+    if body.client_assertion.is_some() || body.client_assertion_type.is_some() {
+        return read_assertion(header, body);
+    }
     if let Some(header) = header {
         let (id, secret) = basic(header).ok_or_else(|| {
             OAuthError::invalid_client("the Authorization header isn't Basic", true)
         })?;
-        if body_secret.is_some() {
+        if body.client_secret.is_some() {
             return Err(OAuthError::invalid_request(
                 "client_secret stands in the body and in the Authorization header; send it once",
             ));
         }
-        if body_id.is_some_and(|body| body != id) {
+        if body.client_id.is_some_and(|body| body != id) {
             return Err(OAuthError::invalid_request(
                 "client_id in the body is not the one in the Authorization header",
             ));
@@ -50,21 +62,50 @@ pub fn read(
         return Ok(Credentials {
             client_id,
             secret: Some(PlainSecret::new(secret)),
+            assertion: None,
             method: AuthMethod::ClientSecretBasic,
         });
     }
-    let id = body_id.ok_or_else(|| {
+    let id = body.client_id.ok_or_else(|| {
         OAuthError::invalid_client("no client_id and no Authorization header", true)
     })?;
     let client_id =
         ClientId::parse(id).map_err(|error| OAuthError::invalid_client(error, false))?;
-    Ok(match body_secret {
-        Some(secret) => Credentials {
-            client_id,
-            secret: Some(PlainSecret::new(secret)),
-            method: AuthMethod::ClientSecretPost,
-        },
-        None => Credentials { client_id, secret: None, method: AuthMethod::None },
+    let method = match body.client_secret {
+        Some(_) => AuthMethod::ClientSecretPost,
+        None => AuthMethod::None,
+    };
+    let secret = body.client_secret.map(PlainSecret::new);
+    Ok(Credentials { client_id, secret, assertion: None, method })
+}
+
+/// A request with an assertion (RFC 7521 section 4.2), and nothing else.
+fn read_assertion(header: Option<&str>, body: Offered<'_>) -> Result<Credentials, OAuthError> {
+    if header.is_some() || body.client_secret.is_some() {
+        return Err(OAuthError::invalid_request(
+            "a client assertion stands beside a secret; authenticate in one way",
+        ));
+    }
+    if body.client_assertion_type != Some(client_assertion::TYPE) {
+        return Err(OAuthError::invalid_request(format!(
+            "client_assertion_type must be {}",
+            client_assertion::TYPE
+        )));
+    }
+    let Some(assertion) = body.client_assertion else {
+        return Err(OAuthError::invalid_request("client_assertion is missing"));
+    };
+    let client_id = client_assertion::subject(assertion)?;
+    if body.client_id.is_some_and(|body| body != client_id.as_str()) {
+        return Err(client_assertion::refused(
+            "client_id is not the one that the client assertion is about",
+        ));
+    }
+    Ok(Credentials {
+        client_id,
+        secret: None,
+        assertion: Some(assertion.to_owned()),
+        method: AuthMethod::PrivateKeyJwt,
     })
 }
 
@@ -96,6 +137,12 @@ pub fn prove<C: Borrow<Client>>(
     let Some(client) = found else {
         return refuse("there is no such client");
     };
+    if credentials.assertion.is_some() {
+        return refuse("its assertion was not checked");
+    }
+    if client.borrow().metadata.auth_method.is_by_assertion() {
+        return refuse("a client that signs assertions came without one");
+    }
     match (&client.borrow().secret, &credentials.secret) {
         (Some(known), Some(offered)) if known.matches(&offered.hash()) => Ok(client),
         (Some(_), Some(_)) => refuse("wrong secret"),
@@ -134,15 +181,17 @@ mod tests {
 
     #[test]
     fn basic_is_percent_decoded() {
-        let read = read(Some(&header("my%2Dapp:a%3Ab+c%25")), None, None).unwrap();
+        let read = read(Some(&header("my%2Dapp:a%3Ab+c%25")), Offered::default()).unwrap();
         assert_eq!(read.client_id.as_str(), "my-app");
         assert_eq!(read.secret.unwrap().reveal(), "a:b c%");
     }
 
     #[test]
     fn mixed_or_malformed_credentials_are_refused() {
-        let status =
-            |header: Option<&str>, id, secret| read(header, id, secret).unwrap_err().status();
+        let status = |header: Option<&str>, client_id, client_secret| {
+            let body = Offered { client_id, client_secret, ..Offered::default() };
+            read(header, body).unwrap_err().status()
+        };
         assert_eq!(status(Some(&header("a:b")), None, Some("b")), 400);
         assert_eq!(status(Some(&header("a:b")), Some("c"), None), 400);
         assert_eq!(status(Some("Bearer x"), None, None), 401);

@@ -57,11 +57,12 @@ pub fn store(
             fresh_until: Some(fresh_until),
             ..Standing::default()
         };
-        return clients::register_as(connection, id.clone(), metadata, standing, act).map(|_| ());
+        return clients::register_as(connection, None, id.clone(), metadata, standing, act)
+            .map(|_| ());
     };
     if before.metadata != metadata {
         metadata.skip_consent = false;
-        clients::update(connection, id, &metadata, act)?;
+        clients::update(connection, None, id, &metadata, act)?;
         storage::clients::set_reviewed(connection, id, None)?;
     }
     storage::clients::set_fresh_until(connection, id, fresh_until)

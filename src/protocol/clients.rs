@@ -3,7 +3,8 @@
 use super::act::Act;
 use super::endings::{self, Whose};
 use crate::crypto::random;
-use crate::domain::client::{Client, ClientId, ClientMetadata};
+use crate::crypto::root_secret::Sealer;
+use crate::domain::client::{AuthMethod, Client, ClientId, ClientMetadata};
 use crate::domain::client_standing::{Origin, Standing};
 use crate::domain::secret::PlainSecret;
 use crate::domain::token_family::EndCause;
@@ -21,20 +22,23 @@ pub fn made_up_id() -> String {
 }
 
 /// Registers a client whose metadata was checked; `Duplicate` when the id is taken. With it
-/// comes the secret of a confidential client, to be shown this once. An id counts as taken until
+/// comes the secret of a client that has one, to be shown this once; `sealer` is for a secret
+/// that is kept, because the client signs with it. An id counts as taken until
 /// the last session of its former client has ended, since it would be the new one's.
 pub fn register(
     connection: &mut Connection,
+    sealer: Option<&Sealer>,
     id: ClientId,
     metadata: ClientMetadata,
     act: &Act,
 ) -> Result<(Client, Option<PlainSecret>)> {
-    register_as(connection, id, metadata, Standing::default(), act)
+    register_as(connection, sealer, id, metadata, Standing::default(), act)
 }
 
 /// The same for a client from elsewhere.
 pub fn register_as(
     connection: &mut Connection,
+    sealer: Option<&Sealer>,
     id: ClientId,
     metadata: ClientMetadata,
     standing: Standing,
@@ -43,11 +47,16 @@ pub fn register_as(
     if stored::means_client(connection, &id)? {
         return Err(StorageError::Duplicate);
     }
-    let secret = (!metadata.is_public()).then(|| random::secret(SECRET_PREFIX));
+    let method = metadata.auth_method;
+    let secret = method.has_secret().then(|| random::secret(SECRET_PREFIX));
     let client = Client {
-        id,
         created_at: act.now,
         secret: secret.as_ref().map(PlainSecret::hash),
+        sealed_secret: match &secret {
+            Some(secret) => sealed(sealer, &id, method, secret)?,
+            None => None,
+        },
+        id,
         metadata,
         standing,
     };
@@ -61,10 +70,12 @@ pub fn register_as(
     Ok((client, secret))
 }
 
-/// Changes a client. A client that becomes confidential gets a secret, shown this once; one that
-/// becomes public loses its own. `None` when it isn't there.
+/// Changes a client. A client that comes to need a secret gets one, shown this once, and so does
+/// one that comes to sign with it, since only a hash was kept of the one before; a client that
+/// needs none any more loses its own. `None` when it isn't there.
 pub fn update(
     connection: &mut Connection,
+    sealer: Option<&Sealer>,
     id: &ClientId,
     metadata: &ClientMetadata,
     act: &Act,
@@ -72,31 +83,63 @@ pub fn update(
     let Some(before) = clients::find(connection, id)? else { return Ok(None) };
     clients::update(connection, id, metadata)?;
     let mut shown = None;
-    if metadata.is_public() && before.secret.is_some() {
-        clients::set_secret(connection, id, None)?;
-    } else if !metadata.is_public() && before.secret.is_none() {
-        let secret = random::secret(SECRET_PREFIX);
-        clients::set_secret(connection, id, Some(secret.hash()))?;
-        shown = Some(secret);
+    let method = metadata.auth_method;
+    let signs = method == AuthMethod::ClientSecretJwt;
+    if !method.has_secret() && before.secret.is_some() {
+        clients::set_secret(connection, id, None, None)?;
+    } else if method.has_secret()
+        && (before.secret.is_none() || (signs && before.sealed_secret.is_none()))
+    {
+        shown = Some(new_secret(connection, sealer, id, method)?);
+    } else if !signs && before.sealed_secret.is_some() {
+        clients::set_secret(connection, id, before.secret, None)?;
     }
     record(connection, "client.updated", id, None, act)?;
     Ok(clients::find(connection, id)?.map(|client| (client, shown)))
 }
 
-/// Gives a confidential client a new secret, shown this once; the old one ends at once. `None`
-/// when there is no such client, or it is public.
+/// Gives a client that has a secret a new one, shown this once; the old one ends at once. `None`
+/// when there is no such client, or it has none.
 pub fn rotate_secret(
     connection: &mut Connection,
+    sealer: Option<&Sealer>,
     id: &ClientId,
     act: &Act,
 ) -> Result<Option<PlainSecret>> {
     match clients::find(connection, id)? {
-        Some(client) if !client.metadata.is_public() => {
-            let secret = random::secret(SECRET_PREFIX);
-            clients::set_secret(connection, id, Some(secret.hash()))?;
+        Some(client) if client.metadata.auth_method.has_secret() => {
+            let secret = new_secret(connection, sealer, id, client.metadata.auth_method)?;
             record(connection, "client.secret_rotated", id, None, act)?;
             Ok(Some(secret))
         }
+        _ => Ok(None),
+    }
+}
+
+fn new_secret(
+    connection: &mut Connection,
+    sealer: Option<&Sealer>,
+    id: &ClientId,
+    method: AuthMethod,
+) -> Result<PlainSecret> {
+    let secret = random::secret(SECRET_PREFIX);
+    let kept = sealed(sealer, id, method, &secret)?;
+    clients::set_secret(connection, id, Some(secret.hash()), kept)?;
+    Ok(secret)
+}
+
+/// The secret as it is kept, where its client signs with it.
+fn sealed(
+    sealer: Option<&Sealer>,
+    id: &ClientId,
+    method: AuthMethod,
+    secret: &PlainSecret,
+) -> Result<Option<Vec<u8>>> {
+    match (method, sealer) {
+        (AuthMethod::ClientSecretJwt, Some(sealer)) => {
+            Ok(Some(sealer.seal(id.as_str().as_bytes(), secret.reveal().as_bytes())))
+        }
+        (AuthMethod::ClientSecretJwt, None) => Err(StorageError::Unsealed),
         _ => Ok(None),
     }
 }

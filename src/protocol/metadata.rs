@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::authorize::ResponseMode;
 use crate::domain::algorithm::Algorithm;
 use crate::domain::authentication::ACR_VALUES;
 use crate::domain::client::{AuthMethod, GrantType};
@@ -107,9 +108,10 @@ fn endpoints(installed: &Installed<'_>) -> Value {
 
 /// What a sign-in may be asked for.
 fn sign_in() -> Value {
+    let modes: Vec<&str> = ResponseMode::ALL.iter().map(|(_, name)| *name).collect();
     json!({
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query", "form_post"],
+        "response_modes_supported": modes,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page", "popup", "touch"],
         "ui_locales_supported": ["en"],

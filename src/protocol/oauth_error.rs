@@ -34,6 +34,12 @@ pub enum Code {
     /// No sign-in here is of the kind that the request insists on (OpenID Connect Core Error
     /// Code unmet_authentication_requirements).
     UnmetAuthenticationRequirements,
+    /// A request object that isn't the client's, or isn't good (RFC 9101 section 7).
+    InvalidRequestObject,
+    /// A request object of a kind that isn't taken (OpenID Connect Core section 3.1.2.6).
+    RequestNotSupported,
+    /// A request that would have to be fetched.
+    RequestUriNotSupported,
     /// Try again later.
     TemporarilyUnavailable,
     /// Our mistake.
@@ -58,6 +64,9 @@ impl Code {
             Self::ConsentRequired => "consent_required",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }

@@ -93,6 +93,7 @@ pub struct DatabaseSettings {
 pub struct TokenSettings {
     pub access_token: Duration,
     pub authorization_code: Duration,
+    pub pushed_request: Duration,
     pub refresh_idle: Duration,
     /// `None`: sessions that are used go on for ever.
     pub refresh_absolute: Option<Duration>,
@@ -302,6 +303,10 @@ impl Settings {
                 authorization_code: r.seconds(
                     ("tokens.authorization_code_seconds", "The life of an authorization code, which is used once."),
                     10..=10 * MINUTE, 60,
+                ),
+                pushed_request: r.seconds(
+                    ("tokens.pushed_request_seconds", "How long a pushed authorization request may wait for the browser that brings its request_uri."),
+                    10..=10 * MINUTE, 90,
                 ),
                 refresh_idle: r.seconds(
                     ("tokens.refresh_idle_seconds", "A session ends when its app hasn't refreshed for so long."),

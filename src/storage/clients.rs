@@ -36,6 +36,7 @@ struct Row {
     skip_consent: bool,
     created_at: i64,
     details: String,
+    secret_sealed: Option<Vec<u8>>,
     origin: String,
     reviewed_at: Option<i64>,
     last_used_at: Option<i64>,
@@ -60,6 +61,7 @@ impl TryFrom<Row> for Client {
                 .as_deref()
                 .map(|hash| HashedSecret::from_slice(hash).ok_or_else(|| corrupt("secret")))
                 .transpose()?,
+            sealed_secret: row.secret_sealed,
             standing: Standing {
                 origin: Origin::from_name(&row.origin).ok_or_else(|| corrupt("origin"))?,
                 reviewed_at: row.reviewed_at.map(Timestamp::from_millis),
@@ -178,6 +180,7 @@ pub fn add(connection: &mut Connection, client: &Client) -> Result<()> {
             c::name.eq(m.name),
             c::auth_method.eq(m.auth_method),
             c::secret_hash.eq(client.secret.map(|hash| hash.as_bytes().to_vec())),
+            c::secret_sealed.eq(client.sealed_secret.as_ref()),
             c::redirect_uris.eq(m.redirect_uris),
             c::post_logout_redirect_uris.eq(m.post_logout_redirect_uris),
             c::grants.eq(m.grants),
@@ -237,14 +240,19 @@ pub fn update(
     Ok(rows == 1)
 }
 
-/// Replaces a client's secret; none for a public one. Whether it is there.
+/// Replaces a client's secret; none for one without. `sealed` is the secret itself, for a client
+/// that signs with it. Whether it is there.
 pub fn set_secret(
     connection: &mut Connection,
     id: &ClientId,
     secret: Option<HashedSecret>,
+    sealed: Option<Vec<u8>>,
 ) -> Result<bool> {
     let rows = diesel::update(c::table.filter(c::id.eq(id.as_str())))
-        .set(c::secret_hash.eq(secret.map(|hash| hash.as_bytes().to_vec())))
+        .set((
+            c::secret_hash.eq(secret.map(|hash| hash.as_bytes().to_vec())),
+            c::secret_sealed.eq(sealed),
+        ))
         .execute(connection)?;
     changed(connection)?;
     Ok(rows == 1)

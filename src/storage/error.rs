@@ -34,6 +34,9 @@ pub enum StorageError {
         /// The key file's.
         ours: String,
     },
+    /// A secret would have to be sealed, and there is nothing to seal it with.
+    #[error("a client that signs with its secret needs the key file, to keep the secret sealed")]
+    Unsealed,
     /// The address of the database isn't one.
     #[error("{0}")]
     BadUrl(String),

@@ -4,6 +4,7 @@
 pub mod alarms;
 pub mod allowances;
 mod any_connection;
+pub mod assertion_jtis;
 pub mod audit;
 pub mod authorization_codes;
 pub mod browser_sessions;
@@ -24,6 +25,7 @@ pub mod meta;
 mod migrations;
 mod postgres_tls;
 pub mod prune;
+pub mod pushed_requests;
 pub mod recovery;
 pub mod registration_tokens;
 pub mod revoked_tokens;

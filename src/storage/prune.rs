@@ -12,8 +12,8 @@ use super::connection::Connection;
 use super::database::Database;
 use super::error::Result;
 use super::schema::{
-    audit_events as e, authorization_codes as a, browser_sessions as b, revoked_access_tokens as r,
-    sign_in_failures as f, token_families as t,
+    assertion_jtis as j, audit_events as e, authorization_codes as a, browser_sessions as b,
+    pushed_requests as p, revoked_access_tokens as r, sign_in_failures as f, token_families as t,
 };
 use crate::domain::time::Timestamp;
 
@@ -37,6 +37,9 @@ pub struct Retention {
 
 /// A used code is kept this long after its end: its second use must find its family.
 const CODES: Duration = Duration::from_secs(24 * 3600);
+/// A pushed request is kept this long after its end: whoever opened it in time may still be
+/// signing in.
+const PUSHED: Duration = Duration::from_secs(2 * 3600);
 /// Failures to sign in count no longer than this.
 const FAILURES: Duration = Duration::from_secs(24 * 3600);
 
@@ -51,6 +54,10 @@ pub enum What {
     BrowserSessions,
     /// Revocations of access tokens that have ended since.
     RevokedTokens,
+    /// Assertions of clients that have ended since they were used.
+    Assertions,
+    /// Pushed authorization requests past their end.
+    PushedRequests,
     /// Forgotten failures to sign in.
     Failures,
     /// Old lines of the audit log.
@@ -58,11 +65,13 @@ pub enum What {
 }
 
 /// All of it, with names for people.
-pub const ALL: [(What, &str); 6] = [
+pub const ALL: [(What, &str); 8] = [
     (What::Families, "sessions"),
     (What::Codes, "authorization_codes"),
     (What::BrowserSessions, "browser_sessions"),
     (What::RevokedTokens, "revoked_access_tokens"),
+    (What::Assertions, "client_assertions"),
+    (What::PushedRequests, "pushed_requests"),
     (What::Failures, "sign_in_failures"),
     (What::Audit, "audit_events"),
 ];
@@ -123,6 +132,7 @@ struct Ends {
     now: i64,
     families: i64,
     codes: i64,
+    pushed: i64,
     failures: i64,
     audit: i64,
 }
@@ -134,6 +144,7 @@ impl Ends {
             now: now.as_millis(),
             families: before(retention.ended_sessions.max(Duration::from_secs(3600))),
             codes: before(CODES),
+            pushed: before(PUSHED),
             failures: before(FAILURES),
             audit: before(retention.audit),
         }
@@ -240,6 +251,24 @@ fn look(connection: &mut Connection, what: What, ends: &Ends, from: Option<Place
                 .load(connection)?;
             Look::of(rows.into_iter().map(|(at, jti)| (at, jti.into_bytes(), true)).collect())
         }
+        What::Assertions => {
+            let rows: Vec<(i64, Key)> = j::table
+                .filter(j::expires_at.ge(at).and(j::expires_at.le(ends.now)))
+                .order(j::expires_at)
+                .select((j::expires_at, j::hash))
+                .limit(LOOK)
+                .load(connection)?;
+            Look::of(rows.into_iter().map(|(at, key)| (at, key, true)).collect())
+        }
+        What::PushedRequests => {
+            let rows: Vec<(i64, Key)> = p::table
+                .filter(p::expires_at.ge(at).and(p::expires_at.le(ends.pushed)))
+                .order(p::expires_at)
+                .select((p::expires_at, p::hash))
+                .limit(LOOK)
+                .load(connection)?;
+            Look::of(rows.into_iter().map(|(at, key)| (at, key, true)).collect())
+        }
         What::Audit => {
             let rows: Vec<(i64, Key)> = e::table
                 .filter(e::at.ge(at).and(e::at.le(ends.audit)))
@@ -292,6 +321,14 @@ fn delete(connection: &mut Connection, what: What, ends: &Ends, keys: Vec<Key>) 
             let texts: Vec<String> =
                 keys.into_iter().filter_map(|key| String::from_utf8(key).ok()).collect();
             let rows = r::table.filter(r::jti.eq_any(texts)).filter(r::expires_at.le(ends.now));
+            diesel::delete(rows).execute(connection)?
+        }
+        What::Assertions => {
+            let rows = j::table.filter(j::hash.eq_any(keys)).filter(j::expires_at.le(ends.now));
+            diesel::delete(rows).execute(connection)?
+        }
+        What::PushedRequests => {
+            let rows = p::table.filter(p::hash.eq_any(keys)).filter(p::expires_at.le(ends.pushed));
             diesel::delete(rows).execute(connection)?
         }
         What::Audit => {

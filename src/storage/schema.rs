@@ -74,6 +74,7 @@ diesel::table! {
         skip_consent -> Bool,
         created_at -> BigInt,
         details -> Text,
+        secret_sealed -> Nullable<Binary>,
         origin -> Text,
         reviewed_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
@@ -209,6 +210,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    assertion_jtis (hash) {
+        hash -> Binary,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    pushed_requests (hash) {
+        hash -> Binary,
+        client_id -> Text,
+        parameters -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     sign_in_failures (key) {
         key -> Binary,
         failures -> BigInt,
@@ -267,6 +284,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     endings,
     logout_deliveries,
     revoked_access_tokens,
+    assertion_jtis,
+    pushed_requests,
     sign_in_failures,
     audit_events,
     registration_tokens,

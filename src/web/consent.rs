@@ -54,7 +54,7 @@ impl Before {
         let pending =
             Pending::open(&context.state, sealed, context.now).ok_or(PageError::RequestGone)?;
         let query = authorize::query_of(&pending.path).ok_or(PageError::RequestGone)?;
-        let checked = match authorize::check(&context.state, query).await? {
+        let checked = match authorize::check(&context.state, query, pending.round.began).await? {
             Ok(checked) => checked,
             Err(refused) => return authorize::refuse(context, refused).map(Err),
         };

@@ -10,6 +10,7 @@ pub mod backchannel;
 pub mod browser;
 pub mod client_address;
 pub mod client_documents;
+pub mod client_keys;
 pub mod consent;
 pub mod cookies;
 pub mod cursor;

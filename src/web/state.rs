@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::app_face::Pictures;
+use super::client_keys::RemoteKeys;
 use super::cookies::CookieNames;
 use super::key_keeper::KeyKeeper;
 use crate::clock::Clock;
@@ -23,6 +24,8 @@ pub struct AppState {
     pub db: Database,
     /// The clients that refreshes came from.
     pub clients: KnownClients,
+    /// The keys of clients that keep them at an address.
+    pub client_keys: RemoteKeys,
     /// The keys.
     pub keyring: Keyring,
     /// What keeps them up to date.

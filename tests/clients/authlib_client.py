@@ -10,8 +10,7 @@ itself, and so does this one.
 import json
 import os
 import sys
-from html.parser import HTMLParser
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 # A server on this machine, without TLS.
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
@@ -22,54 +21,11 @@ from authlib.integrations.base_client.errors import OAuthError  # noqa: E402
 from authlib.integrations.requests_client import OAuth2Session  # noqa: E402
 from authlib.oauth2 import rfc8414, rfc9207  # noqa: E402
 
+from browser import Browser  # noqa: E402
+
 ISSUER, CLIENT_ID, SECRET, METHOD, REDIRECT_URI, USERNAME, PASSWORD = sys.argv[1:]
 # Without `openid`: this is OAuth alone, and no ID token is asked for.
 SCOPE = "profile offline_access"
-
-
-class Forms(HTMLParser):
-    """The forms of a page: where they go, and what stands hidden in them."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.found = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        if tag == "form":
-            self.found.append((attrs.get("action"), {}))
-        elif tag == "input" and attrs.get("type") == "hidden" and self.found:
-            self.found[-1][1][attrs["name"]] = attrs.get("value", "")
-
-
-def browse(url):
-    """Follows redirects and fills in forms until the app's own address comes up."""
-    browser = requests.Session()
-    browser.trust_env = False
-    data = None
-    for _ in range(20):
-        if url.startswith(REDIRECT_URI):
-            return url
-        if data is None:
-            answer = browser.get(url, allow_redirects=False)
-        else:
-            answer = browser.post(url, data=data, allow_redirects=False, headers={"Origin": ISSUER})
-        data = None
-        if answer.is_redirect:
-            url = urljoin(url, answer.headers["location"])
-            continue
-        assert answer.status_code == 200, answer.text
-        for action, hidden in Forms(answer.text).found:
-            if action == "/login":
-                data = hidden | {"username": USERNAME, "password": PASSWORD}
-            elif action == "/consent":
-                data = hidden | {"decision": "allow"}
-            if data is not None:
-                url = urljoin(url, action)
-                break
-        assert data is not None, answer.text
-    raise AssertionError("no end of pages")
 
 
 def check_issuer(callback):
@@ -98,7 +54,7 @@ app = OAuth2Session(
 app.trust_env = False
 verifier = generate_token(64)
 start, state = app.create_authorization_url(metadata["authorization_endpoint"], code_verifier=verifier)
-callback = browse(start)
+callback = Browser(USERNAME, PASSWORD).open(start, REDIRECT_URI)
 check_issuer(callback)
 try:
     check_issuer(callback.replace("iss=", "iss=x"))

@@ -6,6 +6,7 @@
 // `openid` is left out of the scope: with it the library insists on an ID token.
 import assert from "node:assert/strict";
 import * as client from "openid-client";
+import { Browser } from "./browser.mjs";
 
 const [issuer, clientId, secret, method, redirectUri, username, password] = process.argv.slice(2);
 const scope = "profile offline_access";
@@ -32,7 +33,7 @@ const start = client.buildAuthorizationUrl(config, {
   code_challenge: await client.calculatePKCECodeChallenge(codeVerifier),
   code_challenge_method: "S256",
 });
-const callback = await browse(start);
+const callback = await new Browser(username, password).open(start, redirectUri);
 
 // The library holds `iss` against the metadata by itself (RFC 9207): another one is refused
 // before the code is spent.
@@ -64,41 +65,3 @@ const refused = await client.refreshTokenGrant(config, answers.at(-1).refresh_to
 );
 assert.equal(refused.error, "invalid_grant");
 console.log(JSON.stringify({ callback, answers, refused: refused.error_description }));
-
-// Follows redirects and fills in forms until the app's own address comes up.
-async function browse(url) {
-  const cookies = new Map();
-  let request = { url: new URL(url), options: {} };
-  for (let hop = 0; hop < 20; hop += 1) {
-    const { url, options } = request;
-    if (url.href.startsWith(redirectUri)) return url;
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const answer = await fetch(url, { ...options, redirect: "manual", headers: { ...options.headers, cookie } });
-    for (const line of answer.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-      cookies.set(name, value);
-    }
-    const page = await answer.text();
-    if (answer.status >= 300 && answer.status < 400) {
-      request = { url: new URL(answer.headers.get("location"), url), options: {} };
-      continue;
-    }
-    assert.equal(answer.status, 200, page);
-    const form = forms(page).find((form) => form.action === "/login" || form.action === "/consent");
-    assert.ok(form, page);
-    const own = form.action === "/login" ? { username, password } : { decision: "allow" };
-    const body = new URLSearchParams({ ...form.hidden, ...own });
-    const headers = { origin: url.origin, "sec-fetch-site": "same-origin" };
-    request = { url: new URL(form.action, url), options: { method: "POST", body, headers } };
-  }
-  assert.fail("no end of pages");
-}
-
-function forms(page) {
-  return [...page.matchAll(/<form[^>]* action="([^"]*)"[^>]*>(.*?)<\/form>/gs)].map(([, action, inside]) => ({
-    action,
-    hidden: Object.fromEntries(
-      [...inside.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)].map((field) => field.slice(1)),
-    ),
-  }));
-}

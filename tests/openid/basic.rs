@@ -5,7 +5,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::checks;
-use super::suite::{MODES, Mode, Screen, Suite, client, exchange_of, posting_client};
+use super::suite::{
+    CALLBACK, Login, MODES, Mode, Screen, Suite, client, exchange_of, posting_client,
+};
 use crate::on_both_databases;
 use crate::support::database::TestDatabase;
 use crate::support::http::Http;
@@ -15,7 +17,7 @@ const NOT_SIGNED_IN: [&str; 4] =
     ["login_required", "interaction_required", "account_selection_required", "consent_required"];
 
 /// The app and the person know each other from here on.
-async fn signed_in(suite: &Suite, mode: Mode) -> (Browser, super::suite::Login) {
+async fn signed_in(suite: &Suite, mode: Mode) -> (Browser, Login) {
     let browser = suite.world.browser();
     let login = suite.login(&browser, &suite.ask(mode)).await;
     assert_eq!(login.screens, [Screen::Login, Screen::Consent]);
@@ -54,8 +56,20 @@ async fn scope(suite: &Suite, scope: &str, claims: &[&str]) {
 }
 
 const PROFILE: [&str; 14] = [
-    "name", "family_name", "given_name", "middle_name", "nickname", "preferred_username",
-    "profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at",
+    "name",
+    "family_name",
+    "given_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+    "profile",
+    "picture",
+    "website",
+    "gender",
+    "birthdate",
+    "zoneinfo",
+    "locale",
+    "updated_at",
 ];
 const EMAIL: [&str; 2] = ["email", "email_verified"];
 const ADDRESS: [&str; 1] = ["address"];
@@ -318,7 +332,7 @@ on_both_databases! {
     async fn oidcc_ensure_registered_redirect_uri(database: TestDatabase) {
         let suite = Suite::begin(database).await;
         for mode in MODES {
-            let uri = format!("{}/unregistered", super::suite::CALLBACK);
+            let uri = format!("{}/unregistered", CALLBACK);
             let request = suite.ask(mode).with("redirect_uri", &uri);
             let visit = suite.go(&suite.world.browser(), &request).await;
             assert_eq!((visit.screens.as_slice(), visit.end), (&[][..], Screen::Error));
@@ -384,7 +398,7 @@ on_both_databases! {
             let visit = suite.go(&suite.world.browser(), &request).await;
             let told = visit.callback(&request, &suite.server.issuer);
             let error = told["error"].as_str();
-            assert!(["request_not_supported", "invalid_request_object"].contains(&error));
+            assert!(["request_not_supported", "invalid_request_object"].contains(&error), "{told:?}");
         }
     }
 
@@ -439,8 +453,7 @@ on_both_databases! {
 /// A request object that nobody signed.
 fn unsigned(claims: &Value) -> String {
     use base64::Engine;
-    let part = |json: &Value| {
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json.to_string())
-    };
+    let part =
+        |json: &Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json.to_string());
     format!("{}.{}.", part(&json!({ "alg": "none" })), part(claims))
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 
 use super::suite::parameter;
 use crate::support::http::Answer;
@@ -63,8 +63,13 @@ pub fn id_token(
         assert_eq!(*azp, app.id);
     }
     if let Some(half) = claims.get("at_hash") {
-        let hash = Sha256::digest(answer["access_token"].as_str().unwrap());
-        assert_eq!(*half, URL_SAFE_NO_PAD.encode(&hash[..16]), "at_hash");
+        let access = answer["access_token"].as_str().unwrap();
+        // By the hash of the signature's algorithm: Ed25519's is SHA-512.
+        let hash = match jwt_part(token, 0)["alg"].as_str() {
+            Some("EdDSA") => Sha512::digest(access).to_vec(),
+            _ => Sha256::digest(access).to_vec(),
+        };
+        assert_eq!(*half, URL_SAFE_NO_PAD.encode(&hash[..hash.len() / 2]), "at_hash");
     }
     assert!(claims.get("c_hash").is_none(), "no code came beside it");
     standard_claims(&claims);

@@ -11,3 +11,4 @@ mod logout;
 mod par;
 mod refresh;
 mod suite;
+mod wrong;

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::checks;
-use super::suite::{Mode, Screen, Suite};
+use super::suite::{Mode, Screen, Suite, client};
 use crate::on_both_databases;
 use crate::support::database::TestDatabase;
 use crate::support::http::Answer;
@@ -156,7 +156,7 @@ on_both_databases! {
         database: TestDatabase
     ) {
         let suite = Suite::begin(database).await;
-        let mut metadata = super::suite::client("Pushing");
+        let mut metadata = client("Pushing");
         metadata.details.require_pushed_authorization_requests = true;
         let app = suite.register("suite-pushing", metadata).await;
         let whole = suite.ask_for(&app, Mode::Query);

@@ -1,6 +1,8 @@
 //! What the tests stand on: databases, servers, browsers, clients.
 #![allow(dead_code, reason = "the harness offers more than today's tests use")]
 
+pub mod apache;
+pub mod assertions;
 pub mod browser;
 pub mod clients;
 pub mod database;
@@ -17,6 +19,7 @@ pub mod oauth;
 pub mod pages;
 pub mod postgres;
 pub mod process;
+pub mod programs;
 pub mod server;
 pub mod tools;
 pub mod trace;

@@ -3,8 +3,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use perennial::crypto::keyring;
 use perennial::crypto::passwords::{Cost, Passwords};
 use perennial::crypto::random;
+use perennial::crypto::root_secret::{RootSecret, Sealer};
 use perennial::domain::access_token::AccessTokenFormat;
 use perennial::domain::account::Account;
 use perennial::domain::client::{AuthMethod, ClientId, ClientMetadata};
@@ -296,9 +298,12 @@ pub async fn fill_profile(server: &LocalServer, person: &Person) {
 pub async fn register(server: &LocalServer, id: &str, metadata: ClientMetadata) -> App {
     let redirect_uri = metadata.redirect_uris.first().cloned().unwrap_or_default();
     let (own_id, act) = (ClientId::parse(id).unwrap(), Act::operator(server.now()));
+    let sealer = client_sealer(server);
     let (client, secret) = server
         .db
-        .write(move |connection| clients::register(connection, own_id, metadata, &act))
+        .write(move |connection| {
+            clients::register(connection, Some(&sealer), own_id, metadata, &act)
+        })
         .await
         .unwrap();
     App {
@@ -306,6 +311,12 @@ pub async fn register(server: &LocalServer, id: &str, metadata: ClientMetadata) 
         secret: secret.map(|secret| secret.reveal().to_owned()),
         redirect_uri,
     }
+}
+
+/// What seals the secrets that clients sign with, by the server's key file.
+pub fn client_sealer(server: &LocalServer) -> Sealer {
+    let file = server.database.folder().join("keys/perennial.key");
+    keyring::client_secrets(&RootSecret::load_or_create(&file).unwrap())
 }
 
 /// A PKCE verifier and its challenge (RFC 7636).

@@ -103,6 +103,16 @@ pub fn strace() -> Option<PathBuf> {
     None
 }
 
+/// Apache's program and the folder of its modules, OpenID Connect's among them.
+pub fn apache() -> Option<(PathBuf, PathBuf)> {
+    let program = program("PERENNIAL_TEST_APACHE", &["apache2"])
+        .or_else(|| Some(PathBuf::from("/usr/sbin/apache2")))
+        .filter(|program| program.is_file())?;
+    let named = env::var_os("PERENNIAL_TEST_APACHE_MODULES").filter(|value| !value.is_empty());
+    let modules = named.map_or_else(|| PathBuf::from("/usr/lib/apache2/modules"), PathBuf::from);
+    modules.join("mod_auth_openidc.so").is_file().then_some((program, modules))
+}
+
 /// The npm packages of `tests/clients`.
 pub fn node_modules() -> PathBuf {
     repository().join("tests/clients/node_modules")

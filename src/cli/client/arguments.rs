@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::ArgGroup;
 
 use super::details::Details;
+use super::keys::ClientKeys;
 use crate::cli::failure::Failure;
 use crate::cli::one_of;
 use crate::domain::access_token::AccessTokenFormat;
@@ -126,6 +127,8 @@ struct Choices {
     audience: Vec<String>,
     #[command(flatten)]
     details: Details,
+    #[command(flatten)]
+    keys: ClientKeys,
 }
 
 /// A client's own retry window, or the server's.
@@ -143,7 +146,7 @@ fn retry_window(text: &str) -> Result<RetryWindow, String> {
 
 impl Choices {
     /// Puts what was given in place of what stands there.
-    fn apply(self, metadata: &mut ClientMetadata) {
+    fn apply(self, metadata: &mut ClientMetadata) -> Result<(), Failure> {
         replace(&mut metadata.redirect_uris, self.redirect_uris);
         replace(&mut metadata.post_logout_redirect_uris, self.post_logout_redirect_uris);
         replace(&mut metadata.audience, self.audience);
@@ -162,6 +165,7 @@ impl Choices {
         set(&mut metadata.retry_window, self.retry_window.map(|RetryWindow(window)| window));
         set(&mut metadata.refresh_policy, self.refresh_tokens);
         self.details.apply(&mut metadata.details);
+        self.keys.apply(&mut metadata.details)
     }
 }
 
@@ -191,8 +195,8 @@ fn agree(kind: Option<Type>, method: Option<AuthMethod>) -> Result<(), Failure> 
             )))
         }
         (Some(Type::Confidential), Some(AuthMethod::None)) => Err(Failure::Usage(
-            "--auth-method: A confidential client authenticates; choose client_secret_basic or \
-             client_secret_post."
+            "--auth-method: A confidential client authenticates; choose client_secret_basic, \
+             client_secret_post, client_secret_jwt or private_key_jwt."
                 .to_owned(),
         )),
         _ => Ok(()),
@@ -211,7 +215,7 @@ fn flag(member: &str) -> &str {
         "rotation" => "--rotation",
         "retry_window" => "--retry-window",
         "audience" => "--audience",
-        other => super::details::flag(other),
+        other => super::details::flag(super::keys::flag(other)),
     }
 }
 
@@ -235,7 +239,7 @@ impl Add {
             skip_consent: self.skip_consent,
             ..ClientMetadata::new(&self.name, auth_method, scope)
         };
-        self.choices.apply(&mut metadata);
+        self.choices.apply(&mut metadata)?;
         Ok((self.id, metadata))
     }
 }
@@ -254,7 +258,7 @@ impl Update {
             }
             _ => {}
         }
-        self.choices.apply(metadata);
+        self.choices.apply(metadata)?;
         let choose = |value: &mut bool, yes: bool, no: bool| *value = yes || (*value && !no);
         choose(&mut metadata.require_pkce, self.pkce, self.no_pkce);
         choose(&mut metadata.may_introspect, self.introspect, self.no_introspect);

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod details;
+mod keys;
 mod registration_token;
 mod view;
 
@@ -89,16 +90,19 @@ impl Clients {
 }
 
 async fn add_client(context: Context, add: Add) -> Result<Answer, Failure> {
-    let Context { settings, database, act } = context;
     let (id, metadata) = add.metadata()?;
-    check(&metadata, settings.tokens.access_token)?;
+    check(&metadata, context.settings.tokens.access_token)?;
+    let sealer = context.sealer(metadata.auth_method).await?;
+    let Context { database, act, .. } = context;
     let id = match id {
         Some(id) => id,
         None => ClientId::parse(&clients::made_up_id()).map_err(Failure::Failed)?,
     };
     let wanted = id.clone();
     let (client, secret) = database
-        .write(move |connection| clients::register(connection, wanted, metadata, &act))
+        .write(move |connection| {
+            clients::register(connection, sealer.as_ref(), wanted, metadata, &act)
+        })
         .await
         .map_err(|error| match error {
             StorageError::Duplicate => Failure::Failed(format!("there is a client {id} already")),
@@ -130,13 +134,16 @@ async fn list(context: Context) -> Result<Answer, Failure> {
 
 async fn update_client(context: Context, update: Update) -> Result<Answer, Failure> {
     let before = found(&context, &update.id).await?;
-    let Context { settings, database, act } = context;
     let (id, mut metadata) = (before.id, before.metadata);
     update.change(&mut metadata)?;
-    check(&metadata, settings.tokens.access_token)?;
+    check(&metadata, context.settings.tokens.access_token)?;
+    let sealer = context.sealer(metadata.auth_method).await?;
+    let Context { database, act, .. } = context;
     let wanted = id.clone();
     let (client, secret) = database
-        .write(move |connection| clients::update(connection, &wanted, &metadata, &act))
+        .write(move |connection| {
+            clients::update(connection, sealer.as_ref(), &wanted, &metadata, &act)
+        })
         .await?
         .ok_or_else(|| unknown(&id))?;
     ClientView::new(&client, secret.as_ref()).answer("Changed")
@@ -144,13 +151,18 @@ async fn update_client(context: Context, update: Update) -> Result<Answer, Failu
 
 async fn rotate_secret(context: Context, which: Which) -> Result<Answer, Failure> {
     let client = found(&context, &which.id).await?;
+    let sealer = context.sealer(client.metadata.auth_method).await?;
     let (id, act) = (client.id.clone(), context.act);
     let secret = context
         .database
-        .write(move |connection| clients::rotate_secret(connection, &id, &act))
+        .write(move |connection| clients::rotate_secret(connection, sealer.as_ref(), &id, &act))
         .await?
         .ok_or_else(|| {
-            Failure::Failed(format!("{} is a public client: it has no secret", client.id))
+            Failure::Failed(format!(
+                "{} has no secret: it authenticates by {}",
+                client.id,
+                client.metadata.auth_method.name()
+            ))
         })?;
     let view =
         SecretView { client_id: client.id.to_string(), client_secret: secret.reveal().to_owned() };

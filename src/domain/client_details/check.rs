@@ -8,6 +8,7 @@ use super::{ApplicationType, SubjectType};
 use crate::domain::account;
 use crate::domain::algorithm::Algorithm;
 use crate::domain::client::ClientMetadata;
+use crate::domain::client_keys;
 use crate::domain::redirect_uri::{self, is_loopback};
 
 /// The longest URI, in bytes.
@@ -18,18 +19,8 @@ const URIS: usize = 100;
 const NAMES: usize = 20;
 /// The longest name of a program, a version or an authentication context, in bytes.
 const NAME_BYTES: usize = 255;
-/// The most bytes of a key set by value.
-const KEY_SET_BYTES: usize = 20_000;
-/// The most keys of one.
-const KEYS: usize = 20;
 /// The longest `default_max_age`: ten years of seconds.
 const MAX_AGE: u64 = 10 * 365 * 24 * 3600;
-
-/// The algorithms by which a client may sign with its secret (RFC 7518 section 3.2).
-const BY_SECRET: [&str; 3] = ["HS256", "HS384", "HS512"];
-
-/// The members of a JWK that no public key has (RFC 7518 sections 6.2.2, 6.3.2 and 6.4).
-const PRIVATE_PARTS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 type Faults = Vec<(&'static str, String)>;
 
@@ -155,16 +146,7 @@ fn keys(client: &ClientMetadata, faults: &mut Faults) {
         let text = "Give the keys themselves (jwks) or their address (jwks_uri), not both.";
         faults.push(("jwks", text.to_owned()));
     }
-    if let Some(Err(fault)) = details.jwks.as_ref().map(key_set) {
-        faults.push(("jwks", fault.to_owned()));
-    }
-    if let Some(name) = &details.token_endpoint_auth_signing_alg
-        && Algorithm::from_name(name).is_none()
-        && !BY_SECRET.contains(&name.as_str())
-    {
-        let text = format!("Choose {} or {}.", algorithms(), BY_SECRET.join(", "));
-        faults.push(("token_endpoint_auth_signing_alg", text));
-    }
+    faults.extend(client_keys::faults(client));
     if let Some(name) = &details.request_object_signing_alg
         && Algorithm::from_name(name).is_none()
     {
@@ -174,28 +156,6 @@ fn keys(client: &ClientMetadata, faults: &mut Faults) {
 
 fn algorithms() -> String {
     Algorithm::ALL.map(|(_, name)| name).join(", ")
-}
-
-/// A set of public keys (RFC 7517 section 5), as far as its form goes.
-fn key_set(set: &serde_json::Value) -> Result<(), &'static str> {
-    let keys = set.get("keys").and_then(serde_json::Value::as_array);
-    let keys = keys.ok_or("A key set is a JSON object with a list “keys” (RFC 7517).")?;
-    if keys.is_empty() || keys.len() > KEYS || set.to_string().len() > KEY_SET_BYTES {
-        return Err("A key set has 1 to 20 keys, and 20,000 bytes at most.");
-    }
-    for key in keys {
-        let kind = key.get("kty").and_then(serde_json::Value::as_str);
-        if !kind.is_some_and(|kind| matches!(kind, "EC" | "RSA" | "OKP")) {
-            return Err("Each key has a “kty” of EC, RSA or OKP.");
-        }
-        if PRIVATE_PARTS.iter().any(|part| key.get(part).is_some()) {
-            return Err(
-                "A key has private parts, which nobody else may know: make a new pair, and send \
-                 its public half.",
-            );
-        }
-    }
-    Ok(())
 }
 
 /// Its subjects, and what it asks of a sign-in.
@@ -280,7 +240,7 @@ mod tests {
             "tos_uri": "https://app.example/tos?lang=en#top",
             "contacts": ["ada@northfield.example"],
             "software_id": "4NRB1-0XZABZI9E6-5SM3R",
-            "jwks": { "keys": [{ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA" }] },
+            "jwks": { "keys": [{ "kty": "EC", "crv": "P-256", "x": "A".repeat(43), "y": "A".repeat(43) }] },
             "token_endpoint_auth_signing_alg": "ES256",
             "request_object_signing_alg": "PS256",
             "subject_type": "pairwise",
@@ -351,7 +311,7 @@ mod tests {
             assert_eq!(wrong(details.clone()), [member], "{details}");
         }
         let both = json!({
-            "jwks": { "keys": [{ "kty": "EC" }] },
+            "jwks": { "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "A".repeat(43) }] },
             "jwks_uri": "https://app.example/jwks",
         });
         assert_eq!(wrong(both), ["jwks"]);

@@ -16,6 +16,7 @@ use crate::domain::claims;
 use crate::domain::client::{Client, ClientId, GrantType};
 use crate::domain::resource::Resources;
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID, Scope};
+use crate::domain::secret::HashedSecret;
 use crate::protocol::oauth_error::Code;
 use crate::protocol::oxide::{self, KnownClient};
 use crate::storage::{Connection, Result, clients};
@@ -44,6 +45,8 @@ pub struct Checked {
     pub resources: Vec<String>,
     /// What it says about the person and the sign-in.
     pub asked: Asked,
+    /// The hash of the reference that the request was pushed under, if it was (RFC 9126).
+    pub pushed: Option<HashedSecret>,
 }
 
 /// A request that is refused.
@@ -77,6 +80,8 @@ pub enum PageKind {
     Client,
     /// The redirect URI isn't the client's.
     RedirectUri,
+    /// What a request_uri stands for isn't there, or isn't there any more.
+    RequestUri,
 }
 
 impl Checked {
@@ -112,6 +117,41 @@ pub fn check(
     of_all: &[String],
     parameters: &Parameters,
 ) -> Result<std::result::Result<Box<Checked>, Refused>> {
+    let (client, to, was_sent) = match locate(connection, parameters)? {
+        Ok(found) => found,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let desk = Desk { keyring, issuer, of_all };
+    let checked = steps(parameters, client, to.clone(), was_sent, &desk);
+    Ok(checked
+        .map(Box::new)
+        .map_err(|(code, description)| Refused::Redirect(ErrorAnswer { to, code, description })))
+}
+
+/// A refusal of a request that isn't checked any further: to the client, where these parameters
+/// name it and an address of its own; else on a page.
+///
+/// # Errors
+/// What storage says.
+pub fn refusal(
+    connection: &mut Connection,
+    parameters: &Parameters,
+    code: Code,
+    description: String,
+) -> Result<Refused> {
+    Ok(match locate(connection, parameters)? {
+        Ok((_, to, _)) => {
+            Refused::Redirect(ErrorAnswer { to, code, description: description.into() })
+        }
+        Err(refused) => refused,
+    })
+}
+
+/// Who asks, where the answer goes, and whether the request said so.
+fn locate(
+    connection: &mut Connection,
+    parameters: &Parameters,
+) -> Result<std::result::Result<(Client, Return, bool), Refused>> {
     let page = |kind, description: &str, client: Option<&Client>| {
         Ok(Err(Refused::Page(PageRefusal {
             kind,
@@ -156,11 +196,7 @@ pub fn check(
         // Of two states neither is the one.
         state: once("state").map(str::to_owned),
     };
-    let desk = Desk { keyring, issuer, of_all };
-    let checked = steps(parameters, client, to.clone(), was_sent, &desk);
-    Ok(checked
-        .map(Box::new)
-        .map_err(|(code, description)| Refused::Redirect(ErrorAnswer { to, code, description })))
+    Ok(Ok((client, to, was_sent)))
 }
 
 /// What hints and resources are held against.
@@ -193,6 +229,11 @@ fn steps(
             Code::UnauthorizedClient,
             "this client may not use the authorization code grant".into(),
         ));
+    }
+    if client.metadata.details.require_pushed_authorization_requests
+        && parameters.pushed().is_none()
+    {
+        return Err(invalid("this client must push its authorization requests to /oauth/par"));
     }
     match parameters.get("response_mode").map(ResponseMode::from_name) {
         Some(None) => {
@@ -282,6 +323,7 @@ fn steps(
         nonce: parameters.get("nonce").map(str::to_owned),
         resources: resources(parameters, &client, desk)?,
         asked,
+        pushed: parameters.pushed(),
         client,
     })
 }

@@ -12,8 +12,9 @@ use crate::domain::authorization_code::{AuthorizationCode, CodeState, PREFIX};
 use crate::domain::id::{BrowserSessionId, UserId};
 use crate::domain::secret::PlainSecret;
 use crate::domain::time::Timestamp;
+use crate::protocol::oauth_error::Code;
 use crate::protocol::oxide::{self, OneCode};
-use crate::storage::{Connection, Result, StorageError, authorization_codes};
+use crate::storage::{Connection, Result, StorageError, authorization_codes, pushed_requests};
 
 /// Who allowed a request, and in which sign-in.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,8 @@ pub struct Owner {
     pub auth_time: Timestamp,
 }
 
-/// Makes the code for a request that the person allowed, and gives the answer with it.
+/// Makes the code for a request that the person allowed, and gives the answer with it. This uses
+/// up a request that was pushed.
 ///
 /// # Errors
 /// What storage says.
@@ -38,6 +40,12 @@ pub fn grant(
     issuer: &str,
     now: Timestamp,
 ) -> Result<Answer> {
+    if let Some(reference) = &checked.pushed
+        && !pushed_requests::spend(connection, reference)?
+    {
+        let text = "request_uri was used before; push a new request";
+        return Ok(checked.refusal(Code::InvalidRequest, text).answer(issuer));
+    }
     let made = || random::secret(PREFIX).reveal().to_owned();
     let mut authorizer = OneCode { found: None, make: &made, made: RefCell::new(None) };
     let grant = Grant {

@@ -5,9 +5,14 @@ use std::borrow::Cow;
 
 use oxide_auth::code_grant::authorization::Request;
 
+use crate::domain::secret::HashedSecret;
+
 /// The parameters of a request, in order, as they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parameters(Vec<(String, String)>);
+pub struct Parameters {
+    pairs: Vec<(String, String)>,
+    pushed: Option<HashedSecret>,
+}
 
 /// Those that may stand once only (RFC 6749 section 3.1). Of the rest, `resource` may repeat
 /// (RFC 8707 section 2), and names that nobody here knows are ignored.
@@ -38,30 +43,41 @@ const SINGLE: [&str; 21] = [
 impl Parameters {
     /// These names and values.
     pub fn new(pairs: Vec<(String, String)>) -> Self {
-        Self(pairs)
+        Self { pairs, pushed: None }
+    }
+
+    /// The same, as they were pushed under the reference with this hash (RFC 9126).
+    #[must_use]
+    pub fn pushed_as(self, reference: HashedSecret) -> Self {
+        Self { pushed: Some(reference), ..self }
+    }
+
+    /// The hash of the reference that they were pushed under, if they were.
+    pub fn pushed(&self) -> Option<HashedSecret> {
+        self.pushed
     }
 
     /// All of them, in order.
     pub fn pairs(&self) -> &[(String, String)] {
-        &self.0
+        &self.pairs
     }
 
     /// The first value of this name. A parameter without a value counts as left out (RFC 6749
     /// section 3.1).
     pub fn get(&self, name: &str) -> Option<&str> {
-        let mut own = self.0.iter().filter(|(own, value)| own == name && !value.is_empty());
+        let mut own = self.pairs.iter().filter(|(own, value)| own == name && !value.is_empty());
         own.next().map(|(_, value)| value.as_str())
     }
 
     /// Every value of a name that may stand more than once.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let own = self.0.iter().filter(move |(own, value)| own == name && !value.is_empty());
+        let own = self.pairs.iter().filter(move |(own, value)| own == name && !value.is_empty());
         own.map(|(_, value)| value.as_str())
     }
 
     /// Whether a name stands more than once, with a value or without.
     pub fn repeated(&self, name: &str) -> bool {
-        self.0.iter().filter(|(own, _)| own == name).count() > 1
+        self.pairs.iter().filter(|(own, _)| own == name).count() > 1
     }
 
     /// A name that stands more than once and may not.
@@ -71,7 +87,7 @@ impl Parameters {
 
     /// As the query of an address.
     pub fn to_query(&self) -> String {
-        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.pairs).finish()
     }
 }
 

@@ -126,7 +126,12 @@ fn read_with(
         post_logout_redirect_uris: members.texts("post_logout_redirect_uris")?.unwrap_or_default(),
         grants,
         scope,
-        details: details(members)?,
+        details: ClientDetails {
+            // An administrator's choice, and no member of a registration.
+            assertion_audience_is_issuer: before
+                .is_some_and(|before| before.details.assertion_audience_is_issuer),
+            ..details(members)?
+        },
         ..before.cloned().unwrap_or(usual)
     })
 }
@@ -221,6 +226,7 @@ fn details(members: &Members<'_>) -> Read<ClientDetails> {
         initiate_login_uri: own("initiate_login_uri")?,
         backchannel_logout_uri: own("backchannel_logout_uri")?,
         backchannel_logout_session_required: members.flag("backchannel_logout_session_required")?,
+        ..ClientDetails::default()
     })
 }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::act::Act;
 use super::clients;
 use crate::crypto::random;
+use crate::crypto::root_secret::Sealer;
 use crate::crypto::tokens::CallerHasher;
 use crate::domain::allowance::Allowance;
 use crate::domain::caller::network_prefix;
@@ -104,6 +105,7 @@ pub struct Registered {
 /// What storage says.
 pub fn register(
     connection: &mut Connection,
+    sealer: &Sealer,
     metadata: ClientMetadata,
     initial: Option<&PlainSecret>,
     act: &Act,
@@ -120,7 +122,8 @@ pub fn register(
         registration_token: Some(token.hash()),
         ..Standing::default()
     };
-    let (client, secret) = clients::register_as(connection, id, metadata, standing, act)?;
+    let (client, secret) =
+        clients::register_as(connection, Some(sealer), id, metadata, standing, act)?;
     Ok(Ok(Registered { client, secret, token }))
 }
 
@@ -178,6 +181,7 @@ pub fn check_update(body: &Value, client: &Client) -> std::result::Result<(), Re
 /// What storage says.
 pub fn replace(
     connection: &mut Connection,
+    sealer: &Sealer,
     before: &Client,
     mut metadata: ClientMetadata,
     act: &Act,
@@ -186,6 +190,6 @@ pub fn replace(
         metadata.skip_consent = false;
         storage::clients::set_reviewed(connection, &before.id, None)?;
     }
-    let updated = clients::update(connection, &before.id, &metadata, act)?;
+    let updated = clients::update(connection, Some(sealer), &before.id, &metadata, act)?;
     Ok(updated.ok_or_else(|| Refusal::invalid_token("the client is gone")))
 }

@@ -220,6 +220,7 @@ fn field_of(member: &str) -> &str {
         "grants" => "grant-code",
         "may_introspect" => "introspect",
         "rotation" => "rotation-resumable",
+        "jwks" | "jwks_uri" | "token_endpoint_auth_signing_alg" => "auth_method",
         other => other,
     }
 }
@@ -288,6 +289,7 @@ mod tests {
             created_at: crate::domain::time::Timestamp::from_millis(0),
             metadata: metadata.clone(),
             secret: None,
+            sealed_secret: None,
             standing: crate::domain::client_standing::Standing::default(),
         };
         let fields = Fields::parse(GOOD.replace("public", "confidential").as_bytes()).unwrap();

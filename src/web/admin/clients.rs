@@ -150,7 +150,7 @@ pub async fn register(
         None
     });
     if faults.is_empty() {
-        let act = context.act(&admin.0);
+        let (act, keyring) = (context.act(&admin.0), context.state.keyring.clone());
         let id = match id {
             Some(id) => id,
             None => ClientId::parse(&acts::made_up_id()).map_err(PageError::internal)?,
@@ -158,7 +158,9 @@ pub async fn register(
         let registered = context
             .state
             .db
-            .write(move |connection| acts::register(connection, id, metadata, &act))
+            .write(move |connection| {
+                acts::register(connection, Some(keyring.client_secrets()), id, metadata, &act)
+            })
             .await;
         match registered {
             Ok((client, secret)) => {
@@ -240,11 +242,13 @@ pub async fn update(
         let view = AdminClientFormView { doubt, ..view };
         return context.send_as(StatusCode::UNPROCESSABLE_ENTITY, None, &view);
     }
-    let act = context.act(&admin.0);
+    let (act, keyring) = (context.act(&admin.0), context.state.keyring.clone());
     let (client, secret) = context
         .state
         .db
-        .write(move |connection| acts::update(connection, &id, &metadata, &act))
+        .write(move |connection| {
+            acts::update(connection, Some(keyring.client_secrets()), &id, &metadata, &act)
+        })
         .await?
         .ok_or(PageError::NotFound)?;
     match secret {
@@ -264,7 +268,7 @@ pub async fn ask_new_secret(
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let (client, _) = found(&context, &client_id(&path)?).await?;
-    if client.metadata.is_public() {
+    if !client.metadata.auth_method.has_secret() {
         return Err(PageError::NotFound);
     }
     let page = context.page_for(Nav::AdminClients, &admin.0);
@@ -280,11 +284,13 @@ pub async fn new_secret(
 ) -> Result<HttpResponse, PageError> {
     let id = client_id(&path)?;
     let (client, _) = found(&context, &id).await?;
-    let act = context.act(&admin.0);
+    let (act, keyring) = (context.act(&admin.0), context.state.keyring.clone());
     let secret = context
         .state
         .db
-        .write(move |connection| acts::rotate_secret(connection, &id, &act))
+        .write(move |connection| {
+            acts::rotate_secret(connection, Some(keyring.client_secrets()), &id, &act)
+        })
         .await?
         .ok_or(PageError::NotFound)?;
     client_secret::carry(&context, &admin, &client, Some(&secret), false)

@@ -26,9 +26,11 @@ impl Wanted {
     /// When the database can't answer.
     pub async fn open(context: &Context, sealed: Option<&str>) -> Result<Self, PageError> {
         let pending = sealed.and_then(|sealed| Pending::open(&context.state, sealed, context.now));
-        let query = pending.as_ref().and_then(|pending| authorize::query_of(&pending.path));
-        let app = match query {
-            Some(query) => authorize::check(&context.state, query).await?.ok(),
+        let asked = pending.as_ref().and_then(|pending| {
+            authorize::query_of(&pending.path).map(|query| (query, pending.round.began))
+        });
+        let app = match asked {
+            Some((query, began)) => authorize::check(&context.state, query, began).await?.ok(),
             None => None,
         };
         Ok(Self { sealed: pending.as_ref().and(sealed).map(str::to_owned), pending, app })

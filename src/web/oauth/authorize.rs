@@ -5,12 +5,13 @@ use std::sync::Arc;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::obtain::obtain;
 use crate::domain::account::fold;
 use crate::domain::id::UserId;
 use crate::domain::redirect_uri::{form_action_source, host_in_words};
+use crate::domain::time::Timestamp;
 use crate::protocol::authorize::{
-    self, Answer, Checked, ErrorAnswer, Next, Owner, PageKind, PageRefusal, Parameters, Present,
-    Refused,
+    self, Answer, Checked, ErrorAnswer, Next, Owner, PageKind, PageRefusal, Present, Refused,
 };
 use crate::protocol::solicitor;
 use crate::protocol::subject;
@@ -64,7 +65,7 @@ pub async fn go_on(
     pending: &Pending,
 ) -> Result<HttpResponse, PageError> {
     let query = query_of(&pending.path).ok_or(PageError::RequestGone)?;
-    let checked = match check(&context.state, query).await? {
+    let checked = match check(&context.state, query, pending.round.began).await? {
         Ok(checked) => checked,
         Err(refused) => return refuse(context, refused),
     };
@@ -148,27 +149,16 @@ pub async fn follow(
     }
 }
 
-/// The parameters that an address stands for. The one place where they are obtained: whatever
-/// the address only refers to is put in their place here.
-///
-/// # Errors
-/// A page when they aren't UTF-8.
-#[expect(clippy::unused_async, reason = "what is referred to has to be waited for")]
-async fn obtain(_state: &AppState, query: &str) -> Result<Result<Parameters, Refused>, PageError> {
-    let fields = Fields::parse(query.as_bytes())
-        .ok_or_else(|| PageError::bad_request("the authorization request isn't UTF-8"))?;
-    Ok(Ok(Parameters::new(fields.pairs().to_vec())))
-}
-
-/// Checks the request that a query stands for.
+/// Checks the request that a query stands for, as it was when the browser brought it.
 ///
 /// # Errors
 /// A page when it isn't UTF-8, or when the database can't answer.
 pub async fn check(
     state: &AppState,
     query: &str,
+    began: Timestamp,
 ) -> Result<Result<Box<Checked>, Refused>, PageError> {
-    let parameters = match obtain(state, query).await? {
+    let parameters = match obtain(state, query, began).await? {
         Ok(parameters) => parameters,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -271,6 +261,13 @@ fn drawn(page: PageRefusal) -> PageError {
             "An app sent you here, but we don’t know it. It may never have been registered, or \
              it was removed."
                 .to_owned(),
+        ),
+        PageKind::RequestUri => (
+            "invalid_request_uri",
+            format!(
+                "{name} left its request with us before it sent you here, and that request has \
+                 run out, or was used already."
+            ),
         ),
         PageKind::RedirectUri => (
             "invalid_request",

@@ -2,8 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{answer, request};
-use crate::protocol::client_auth;
+use super::{answer, client, request};
 use crate::protocol::introspect::{self, Introspection};
 use crate::protocol::oauth_error::{Code, OAuthError};
 use crate::web::state::AppState;
@@ -29,24 +28,20 @@ async fn respond(
     body: &web::Bytes,
     state: &web::Data<AppState>,
 ) -> Result<Introspection, OAuthError> {
-    let single = ["token", "token_type_hint", "client_id", "client_secret"];
-    let fields = request::fields(http, body, &single)?;
+    let fields = request::fields(http, body, &["token", "token_type_hint"])?;
     let credentials = request::credentials(http, &fields)?;
     let token = request::required(&fields, "token")?.to_owned();
     state.keys.follow_for(&token).await;
     let (keyring, issuer, now) = (state.keyring.clone(), state.issuer().to_owned(), state.now());
-    state
+    let client = client::prove(state, credentials, "/oauth/introspect", now).await?;
+    if !client.metadata.may_introspect {
+        let description = "this client may not introspect tokens";
+        return Err(OAuthError::new(Code::UnauthorizedClient, description));
+    }
+    Ok(state
         .db
         .read(move |connection| {
-            let client = match client_auth::authenticate(connection, &credentials) {
-                Ok(client) => client,
-                Err(error) => return Ok(Err(error)),
-            };
-            if !client.metadata.may_introspect {
-                let description = "this client may not introspect tokens";
-                return Ok(Err(OAuthError::new(Code::UnauthorizedClient, description)));
-            }
-            introspect::introspect(connection, &keyring, &issuer, &client, &token, now).map(Ok)
+            introspect::introspect(connection, &keyring, &issuer, &client, &token, now)
         })
-        .await?
+        .await?)
 }

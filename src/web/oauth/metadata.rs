@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::crypto::signing::Algorithm;
 use crate::domain::key_life::KEY_SET_MAX_AGE;
 use crate::protocol::metadata::{self, Installed};
+use crate::settings::RegistrationMode;
 use crate::storage::scopes;
 use crate::web::state::AppState;
 
@@ -36,8 +37,8 @@ pub async fn document(http: HttpRequest, state: web::Data<AppState>) -> HttpResp
         scopes: &described,
         policy_uri: state.settings.policy_uri.as_deref(),
         terms_uri: state.settings.terms_uri.as_deref(),
-        registration: false,
-        metadata_documents: false,
+        registration: state.settings.registration.mode != RegistrationMode::Off,
+        metadata_documents: state.settings.registration.client_id_documents,
     };
     cached(&http, &metadata::document(&installed), DOCUMENT_MAX_AGE)
 }

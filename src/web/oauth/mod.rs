@@ -3,10 +3,13 @@
 
 pub mod answer;
 pub mod authorize;
+pub mod client;
 pub mod errors;
 pub mod introspect;
 pub mod logout;
 pub mod metadata;
+pub mod obtain;
+pub mod par;
 pub mod register;
 pub mod request;
 pub mod revoke;
@@ -24,6 +27,12 @@ pub fn routes(config: &mut ServiceConfig) {
             web::resource("/oauth/token")
                 .wrap(cors(&["POST"]))
                 .route(web::post().to(token::token))
+                .default_service(web::to(answer::only_post)),
+        )
+        .service(
+            web::resource(par::PATH)
+                .wrap(cors(&["POST"]))
+                .route(web::post().to(par::push))
                 .default_service(web::to(answer::only_post)),
         )
         .service(

@@ -89,10 +89,17 @@ async fn registered(
     let metadata = registration::read(&object(http, body)?, None, &policy(state))?;
     take(http, state).await?;
     sector(state, &metadata).await?;
+    let keyring = state.keyring.clone();
     let made = state
         .db
         .write(move |connection| {
-            registration::register(connection, metadata, initial.as_ref(), &act)
+            registration::register(
+                connection,
+                keyring.client_secrets(),
+                metadata,
+                initial.as_ref(),
+                &act,
+            )
         })
         .await??;
     tracing::info!(client = %made.client.id, "registered");
@@ -116,9 +123,12 @@ async fn updated(
         sector(state, &metadata).await?;
     }
     let act = act(http, state, Actor::Client(client.id.to_string()));
+    let keyring = state.keyring.clone();
     let (client, secret) = state
         .db
-        .write(move |connection| registration::replace(connection, &client, metadata, &act))
+        .write(move |connection| {
+            registration::replace(connection, keyring.client_secrets(), &client, metadata, &act)
+        })
         .await??;
     tracing::info!(client = %client.id, "changed its registration");
     let told = registration::information(&client, state.issuer(), secret.as_ref(), &token);

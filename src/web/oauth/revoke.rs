@@ -2,10 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{answer, request};
+use super::{answer, client, request};
 use crate::domain::audit::Actor;
 use crate::protocol::act::Act;
-use crate::protocol::client_auth;
 use crate::protocol::oauth_error::OAuthError;
 use crate::protocol::revoke::{self, Revoked};
 use crate::web::client_address;
@@ -38,8 +37,7 @@ async fn respond(
     body: &web::Bytes,
     state: &web::Data<AppState>,
 ) -> Result<Revoked, OAuthError> {
-    let single = ["token", "token_type_hint", "client_id", "client_secret"];
-    let fields = request::fields(http, body, &single)?;
+    let fields = request::fields(http, body, &["token", "token_type_hint"])?;
     let credentials = request::credentials(http, &fields)?;
     let token = request::required(&fields, "token")?.to_owned();
     state.keys.follow_for(&token).await;
@@ -47,10 +45,7 @@ async fn respond(
     let ip = client_address::caller(http, state).ip;
     let (keyring, issuer) = (state.keyring.clone(), state.issuer().to_owned());
     // Strangers don't get as far as the queue of changes.
-    let client = state
-        .db
-        .read(move |connection| Ok(client_auth::authenticate(connection, &credentials)))
-        .await??;
+    let client = client::prove(state, credentials, "/oauth/revoke", now).await?;
     let revoked = state
         .db
         .write(move |connection| {

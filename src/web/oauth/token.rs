@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value};
 
-use super::{answer, request};
+use super::{answer, client, request};
 use crate::crypto::signing::Algorithm;
 use crate::domain::client::Client;
 use crate::domain::resource::Resources;
@@ -28,17 +28,12 @@ use crate::web::form::Fields;
 use crate::web::page::reference;
 use crate::web::state::AppState;
 
-/// Those that may stand once only.
-const SINGLE: [&str; 8] = [
-    "grant_type",
-    "client_id",
-    "client_secret",
-    "code",
-    "redirect_uri",
-    "code_verifier",
-    "refresh_token",
-    "scope",
-];
+/// Where it is, below the issuer.
+pub const PATH: &str = "/oauth/token";
+
+/// Those that may stand once only, beside those of client authentication.
+const SINGLE: [&str; 6] =
+    ["grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope"];
 
 /// How often a busy database is asked again within one request, and after how long.
 const AGAIN: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(150)];
@@ -96,10 +91,7 @@ async fn respond(
     if grant == "refresh_token" {
         return refresh(http, &fields, state, &credentials, arrived).await;
     }
-    let client = state
-        .db
-        .read(move |connection| Ok(client_auth::authenticate(connection, &credentials)))
-        .await??;
+    let client = client::prove(state, credentials, PATH, arrived).await?;
     match grant.as_str() {
         "authorization_code" => {
             let answer = exchange(http, &fields, state, client, arrived).await?;
@@ -157,13 +149,21 @@ async fn refresh(
     arrived: Timestamp,
 ) -> Result<(TokenAnswer, Worth), OAuthError> {
     let mut remembered = state.clients.get(&credentials.client_id);
+    let mut assertion_is_used = false;
     for _ in 0..CLIENT_READS {
         let from_memory = remembered.is_some();
         let known = match remembered.take() {
             Some(known) => Some(known),
             None => read_client(state, credentials).await?,
         };
-        let command = match command(http, fields, state, credentials, known, arrived) {
+        let proven = match &credentials.assertion {
+            None => client_auth::prove(known, credentials),
+            Some(assertion) => {
+                let used = &mut assertion_is_used;
+                prove(state, known, credentials, assertion, used, arrived).await
+            }
+        };
+        let command = match proven.and_then(|known| command(http, fields, state, known, arrived)) {
             // Who is refused by what is remembered may have been changed since.
             Err(_) if from_memory => continue,
             other => other?,
@@ -193,16 +193,33 @@ async fn read_client(
     Ok(known)
 }
 
+/// The client, if its assertion is good. It is used once, however often its client is read.
+async fn prove(
+    state: &web::Data<AppState>,
+    known: Option<Known>,
+    credentials: &Credentials,
+    assertion: &str,
+    used: &mut bool,
+    arrived: Timestamp,
+) -> Result<Known, OAuthError> {
+    let checked =
+        client::check_assertion(state, known, credentials, assertion, PATH, arrived).await;
+    let (known, good) = checked?;
+    if !*used {
+        client::spend(state, good).await?;
+        *used = true;
+    }
+    Ok(known)
+}
+
 /// The rotation that a proven client asks for.
 fn command(
     http: &HttpRequest,
     fields: &Fields,
     state: &web::Data<AppState>,
-    credentials: &Credentials,
-    known: Option<Known>,
+    known: Known,
     arrived: Timestamp,
 ) -> Result<(Known, RotateCommand), OAuthError> {
-    let known = client_auth::prove(known, credentials)?;
     let asked = RefreshRequest {
         token: request::required(fields, "refresh_token")?.to_owned(),
         scope: fields.get("scope").map(str::to_owned),

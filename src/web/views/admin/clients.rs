@@ -162,6 +162,8 @@ impl AdminClientFormView {
             &[
                 ("client_secret_basic", "Secret in the Authorization header"),
                 ("client_secret_post", "Secret in the body of the request"),
+                ("client_secret_jwt", "Assertion signed with the secret"),
+                ("private_key_jwt", "Assertion signed with the app’s own key"),
             ],
             chosen,
         )
@@ -171,6 +173,12 @@ impl AdminClientFormView {
     pub fn rarer_open(&self) -> bool {
         self.details.is_filled()
             || ClientDetailsForm::RARER.iter().any(|field| self.faults.of(field).is_some())
+    }
+
+    /// Whether it has a secret, which could be a new one.
+    pub fn has_secret(&self) -> bool {
+        let by_key = |choice: &Choice| choice.chosen && choice.value == "private_key_jwt";
+        self.confidential && !self.auth_methods.iter().any(by_key)
     }
 
     /// The path of the list of apps.

@@ -1,0 +1,3 @@
+DROP TABLE pushed_requests;
+DROP TABLE assertion_jtis;
+ALTER TABLE clients DROP COLUMN secret_sealed;
