@@ -203,6 +203,7 @@ impl Held {
         for (own, api) in house.at_both(&self.device).iter().zip(&apis) {
             for token in &self.tokens {
                 assert_eq!(api.introspect(&token.access).await["active"], true, "{what}");
+                assert_eq!(own.userinfo(&token.access).await.status, 200, "{what}");
             }
             assert_eq!(own.introspect(&self.newest().refresh).await["active"], true, "{what}");
         }
@@ -221,6 +222,9 @@ impl Held {
             for (generation, token) in self.tokens.iter().enumerate().rev() {
                 let which = format!("{what}, node {node}, generation {}", generation + 1);
                 assert_eq!(api.introspect(&token.access).await["active"], false, "{which}");
+                let told = own.userinfo(&token.access).await;
+                assert_eq!(told.status, 401, "{which}: {}", told.body);
+                assert_eq!(told.json()["error"], "invalid_token", "{which}");
                 if removed {
                     own.introspect_answer(&token.access).await.refused(401, "invalid_client");
                     own.introspect_answer(&token.refresh).await.refused(401, "invalid_client");

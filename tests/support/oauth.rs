@@ -8,12 +8,14 @@ use perennial::crypto::passwords::{Cost, Passwords};
 use perennial::crypto::random;
 use perennial::crypto::root_secret::{RootSecret, Sealer};
 use perennial::domain::access_token::AccessTokenFormat;
+use perennial::domain::account::Account;
 use perennial::domain::client::{AuthMethod, ClientId, ClientMetadata};
+use perennial::domain::profile::Field;
 use perennial::domain::secret::PlainSecret;
 use perennial::domain::token_family::Rotation;
 use perennial::protocol::accounts::{self, NewAccount};
 use perennial::protocol::act::Act;
-use perennial::protocol::clients;
+use perennial::protocol::{clients, profiles};
 use reqwest::Method;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -253,6 +255,43 @@ pub async fn add_person(server: &LocalServer, name: &str, is_admin: bool) -> Per
         .await
         .unwrap();
     Person { id: account.id.to_string(), username: name.to_owned(), password: PASSWORD.to_owned() }
+}
+
+/// Fills in everything that a person can say of themselves; the email address is confirmed.
+pub async fn fill_profile(server: &LocalServer, person: &Person) {
+    let texts = [
+        (Field::GivenName, "Ada"),
+        (Field::MiddleName, "May"),
+        (Field::FamilyName, "Fern"),
+        (Field::Nickname, "Ad"),
+        (Field::Gender, "female"),
+        (Field::Birthdate, "0000-12-24"),
+        (Field::Picture, "https://ada.example/me.png"),
+        (Field::Profile, "https://people.example/ada"),
+        (Field::Website, "https://ada.example/"),
+        (Field::Zoneinfo, "Europe/London"),
+        (Field::Locale, "en-GB"),
+        (Field::PhoneNumber, "+44 20 7946 0958"),
+        (Field::StreetAddress, "2 Fern Walk\nFlat 3"),
+        (Field::Locality, "Leeds"),
+        (Field::Region, "West Yorkshire"),
+        (Field::PostalCode, "LS1 4AP"),
+        (Field::Country, "United Kingdom"),
+        (Field::Formatted, "Ada Fern\n2 Fern Walk\nLeeds"),
+    ];
+    let rule = move |account: &mut Account| {
+        account.email_verified = true;
+        for (field, text) in texts {
+            account.profile.set(field, text).unwrap();
+        }
+    };
+    let (id, act) = (person.id.parse().unwrap(), Act::operator(server.now()));
+    let changed = server
+        .db
+        .write(move |connection| profiles::change(connection, id, rule, &act))
+        .await
+        .unwrap();
+    assert_eq!(changed.unwrap().names.len(), 19);
 }
 
 /// Registers a client with a server of this process.
@@ -501,6 +540,12 @@ impl Device {
     /// Revokes a token.
     pub async fn revoke(&self, token: &str) -> Answer {
         self.post("/oauth/revoke", &[("token", token)]).await
+    }
+
+    /// Asks who the person of an access token is.
+    pub async fn userinfo(&self, token: &str) -> Answer {
+        let request = self.http.request(Method::GET, "/oauth/userinfo");
+        self.http.send(request.bearer_auth(token)).await
     }
 
     /// Asks about a token.
