@@ -40,7 +40,7 @@ enum End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Door {
     SignOutPage,
-    AnotherPersonSignsIn,
+    SignOutOfEveryAccount,
     AccountEndsOne,
     AccountEndsOthers,
     AccountEndsBrowser,
@@ -75,7 +75,7 @@ const ALL_OF_THEM: bool = false;
 /// Every door, what it ends a session by, and whether it spares the person's other one.
 const TABLE: [(Door, End, bool); 27] = [
     (Door::SignOutPage, End::By(EndCause::SignedOut), SPARES),
-    (Door::AnotherPersonSignsIn, End::By(EndCause::SignedOut), SPARES),
+    (Door::SignOutOfEveryAccount, End::By(EndCause::SignedOut), SPARES),
     (Door::AccountEndsOne, End::By(EndCause::Person), SPARES),
     (Door::AccountEndsOthers, End::By(EndCause::Person), ALL_OF_THEM),
     (Door::AccountEndsBrowser, End::By(EndCause::SignedOut), SPARES),
@@ -289,17 +289,10 @@ impl Case {
             Door::SignOutPage => {
                 press(there, "/logout", "main form[action$='/logout']", &[]).await;
             }
-            Door::AnotherPersonSignsIn => {
-                // The form was open in another tab.
-                let form = house.one.http();
-                let login = form.get("/login").await.expect(200);
-                for (name, value) in form.cookies() {
-                    if there.cookies().iter().all(|(own, _)| *own != name) || name.contains("csrf")
-                    {
-                        there.set_cookie(&name, &value);
-                    }
-                }
+            Door::SignOutOfEveryAccount => {
+                let login = there.get("/login?another=1").await.expect(200);
                 self.there.type_password(&login, &house.world.person).await.expect(303);
+                press(there, "/logout", "form:has([name=account][value=all])", &[]).await;
             }
             Door::AccountEndsOne => {
                 for held in &self.held {
