@@ -378,7 +378,7 @@ async fn keep_keys(state: AppState) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         looks = looks.wrapping_add(1);
-        let done = if looks % 6 == 0 {
+        let done = if looks.is_multiple_of(6) {
             let every = state.settings.keys.rotate;
             let upkeep = state.keys.carry_out(Order::Upkeep, every, Act::system(state.now()));
             upkeep.await.map(|rotated| {

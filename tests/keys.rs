@@ -355,9 +355,9 @@ on_both_databases! {
 
         // A node that had not heard yet began a session with the old secret.
         let session = again.session();
-        one.sql(&format!(
-            "UPDATE token_families SET key_id = 1 WHERE client_id = 'public' AND ended_at IS NULL"
-        ));
+        one.sql(
+            "UPDATE token_families SET key_id = 1 WHERE client_id = 'public' AND ended_at IS NULL",
+        );
         let alive = "token_families WHERE ended_at IS NULL";
         assert_eq!((count(&one, alive), session.is_empty()), (1, false));
         one.travel_seconds(121);

@@ -40,6 +40,10 @@ pub enum Verdict {
     NoKey,
 }
 
+/// A claim that should be a time and isn't.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotATime;
+
 impl<'a> Jws<'a> {
     /// Takes it apart.
     ///
@@ -82,8 +86,11 @@ impl<'a> Jws<'a> {
         self.claims.get(name).and_then(Value::as_str)
     }
 
-    /// A claim that is a time, in whole seconds since 1970. `Err` when it is something else.
-    pub fn seconds(&self, name: &str) -> Result<Option<i64>, ()> {
+    /// A claim that is a time, in whole seconds since 1970.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn seconds(&self, name: &str) -> Result<Option<i64>, NotATime> {
         match self.claims.get(name) {
             None => Ok(None),
             #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
@@ -91,7 +98,7 @@ impl<'a> Jws<'a> {
                 .as_i64()
                 .or_else(|| value.as_f64().map(|seconds| seconds as i64))
                 .map(Some)
-                .ok_or(()),
+                .ok_or(NotATime),
         }
     }
 
@@ -206,7 +213,7 @@ mod tests {
         }
         assert_eq!(
             Jws::parse(&whole(json!({"alg": "none"}), json!({"exp": "x"}))).unwrap().seconds("exp"),
-            Err(())
+            Err(NotATime)
         );
     }
 }

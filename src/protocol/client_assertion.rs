@@ -224,7 +224,7 @@ pub fn times(
     now: Timestamp,
 ) -> std::result::Result<Option<Timestamp>, &'static str> {
     let time = |name| {
-        let seconds = jws.seconds(name).map_err(|()| "has a time that is not a number")?;
+        let seconds = jws.seconds(name).map_err(|_| "has a time that is not a number")?;
         Ok::<_, &'static str>(
             seconds.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000))),
         )
